@@ -1,0 +1,38 @@
+"""What is known of one file after it was read: facts that may be stored, or the reason why it was rejected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class InstanceFacts:
+    """The header facts of one SOP instance (or plain picture) that an index keeps.
+
+    Nothing here names a patient: `patient` is a keyed hash. Text is "" and numbers are 0 where a header is silent.
+    """
+
+    sop_instance_uid: str
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    sop_class_uid: str = ""
+    transfer_syntax_uid: str = ""
+    modality: str = ""
+    patient: str = ""
+    """HMAC-SHA256 of issuer and PatientID under the index's key, 32 hex digits; "" where the file has no id."""
+    region: str = ""
+    """The region of the vocabulary that the label maps to; "" where there is no label or it cannot be mapped."""
+    given: str = ""
+    """The label as it stands in the file, verbatim (a code's meaning, BodyPartExamined, a matched pattern)."""
+    region_source: str = ""
+    """One of `anatomic-region-sequence`, `body-part-examined`, `description`, `csv`, `folder`, or ""."""
+    view: str = ""
+    laterality: str = ""
+    rows: int = 0
+    columns: int = 0
+    bits_stored: int = 0
+    frames: int = 1
+    photometric: str = ""
+    device: str = ""
+    station: str = ""
+    year: int = 0

@@ -1,0 +1,115 @@
+"""Random views of pictures, for a whole batch at once and on the training device.
+
+Crop, rotation, translation, scale and shear are one affine map, so that each view is resampled once instead of four
+times. The ranges are those of the paper (supplementary table 1); Gaussian blur is left out because it removes the
+fine texture of bone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges that views are drawn from, uniformly; crop aspect is log-uniform."""
+
+    brightness: Range = (0.5, 1.5)
+    contrast: Range = (0.25, 1.75)
+    rotation_degrees: Range = (-15.0, 15.0)
+    translation: Range = (-0.1, 0.1)
+    scale: Range = (0.8, 1.5)
+    shear_degrees: Range = (-30.0, 30.0)
+    crop_area: Range = (0.08, 1.0)
+    crop_aspect: Range = (3 / 4, 4 / 3)
+
+
+PRETRAINING = Augmentation()
+HEAD_TRAINING = Augmentation(
+    brightness=(0.9, 1.1),
+    contrast=(0.8, 1.2),
+    rotation_degrees=(-5.0, 5.0),
+    translation=(-0.02, 0.02),
+    scale=(0.95, 1.1),
+    shear_degrees=(-10.0, 10.0),
+    crop_area=(0.95, 1.0),
+    crop_aspect=(0.9, 1.1),
+)
+
+
+def random_views(pictures: Tensor, size: int, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+    """One random view of each picture.
+
+    `pictures`: float (B, 1, H, W) in [0, 1]; returns float (B, 1, size, size) in [0, 1]. Numbers are drawn from
+    `generator` on the CPU, so that a seed gives the same views on every device.
+    """
+    to_source = _affine_maps(len(pictures), ranges, generator).to(pictures.device)  # (B, 2, 3)
+    views = _resample(pictures, to_source, size)
+    return _jitter(views, ranges, generator)
+
+
+def _uniform(n: int, bounds: Range, generator: torch.Generator) -> Tensor:
+    low, high = bounds
+    return torch.rand(n, generator=generator) * (high - low) + low
+
+
+def _affine_maps(n: int, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+    """Maps (n, 2, 3) from a view's coordinates to the picture's, both in [-1, 1]: affine after crop."""
+    crop = _crop_maps(n, ranges, generator)
+    angle = torch.deg2rad(_uniform(n, ranges.rotation_degrees, generator))
+    shear = torch.tan(torch.deg2rad(_uniform(n, ranges.shear_degrees, generator)))
+    zoom = _uniform(n, ranges.scale, generator)
+    shift = torch.stack([2 * _uniform(n, ranges.translation, generator) for _ in range(2)], dim=1)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    rotation = torch.stack([cos, -sin, sin, cos], dim=1).view(n, 2, 2)
+    shearing = torch.eye(2).repeat(n, 1, 1)
+    shearing[:, 0, 1] = shear
+    linear = rotation @ shearing / zoom.view(n, 1, 1)  # a zoom into the picture shrinks what a view covers
+    return torch.cat([linear @ crop[:, :, :2], linear @ crop[:, :, 2:] + shift.unsqueeze(2)], dim=2)
+
+
+def _crop_maps(n: int, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+    """Random resized crops as maps (n, 2, 3) from the crop's [-1, 1] to the whole picture's."""
+    area = _uniform(n, ranges.crop_area, generator)
+    aspect = torch.exp(_uniform(n, (math.log(ranges.crop_aspect[0]), math.log(ranges.crop_aspect[1])), generator))
+    width = torch.sqrt(area * aspect).clamp(max=1.0)
+    height = torch.sqrt(area / aspect).clamp(max=1.0)
+    centre_x = (torch.rand(n, generator=generator) * 2 - 1) * (1 - width)
+    centre_y = (torch.rand(n, generator=generator) * 2 - 1) * (1 - height)
+    maps = torch.zeros(n, 2, 3)
+    maps[:, 0, 0], maps[:, 1, 1] = width, height
+    maps[:, 0, 2], maps[:, 1, 2] = centre_x, centre_y
+    return maps
+
+
+def _resample(pictures: Tensor, maps: Tensor, size: int) -> Tensor:
+    """Bilinear, from the picture or, where a view would skip source pixels, from its half-size mean."""
+    source_side = pictures.shape[-1]
+    step = torch.linalg.det(maps[:, :, :2]).abs().sqrt() * source_side / size  # source pixels per view pixel
+    grid = functional.affine_grid(maps, [len(maps), 1, size, size], align_corners=False)
+    views = pictures.new_empty(len(maps), 1, size, size)
+    coarse = step > 1.5
+    for chosen, factor in ((~coarse, 1), (coarse, 2)):
+        where = chosen.nonzero().squeeze(1)
+        source = pictures[where]
+        if factor > 1:
+            source = functional.avg_pool2d(source, factor)
+        views[where] = functional.grid_sample(source, grid[where], align_corners=False)
+    return views
+
+
+def _jitter(views: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+    """Brightness multiplies; contrast stretches around the view's own mean, as torchvision's ColorJitter does."""
+    n = len(views)
+    brightness = _uniform(n, ranges.brightness, generator).view(n, 1, 1, 1).to(views.device)
+    contrast = _uniform(n, ranges.contrast, generator).view(n, 1, 1, 1).to(views.device)
+    views = (views * brightness).clamp(0, 1)
+    mean = views.mean(dim=(2, 3), keepdim=True)
+    return ((views - mean) * contrast + mean).clamp(0, 1)

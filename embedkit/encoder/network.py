@@ -1,0 +1,47 @@
+"""The network: torchvision's ResNet18 without its last layer, for grey pictures.
+
+A radiograph has one channel. Instead of feeding it three times, the first convolution takes one channel, with the
+three input planes of a colour checkpoint added up: a linear layer gives the same answer for three equal channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+DIMENSION = 512
+
+
+def build_backbone() -> nn.Module:
+    """A randomly initialised ResNet18 from one grey channel to 512 features.
+
+    Maps float tensors (B, 1, H, W) to (B, 512) by global average pooling (paper, section 3.3).
+    """
+    network = resnet18(weights=None)
+    network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+    network.fc = nn.Identity()
+    return network
+
+
+def fold_colour_channels(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Turn the weights of a colour ResNet18 (torchvision's ImageNet checkpoint, say) into those of `build_backbone`.
+
+    The planes of `conv1.weight` (64, 3, 7, 7) are summed to (64, 1, 7, 7); the classifier `fc` is dropped.
+    """
+    folded = {name: value for name, value in state.items() if not name.startswith("fc.")}
+    stem = folded["conv1.weight"]
+    if stem.shape[1] != 1:
+        folded["conv1.weight"] = stem.sum(dim=1, keepdim=True)
+    return folded
+
+
+def normalise(pictures: Tensor, mean: float, std: float) -> Tensor:
+    """Bring pictures in [0, 1], any shape, to zero mean and unit variance of the training data."""
+    return (pictures - mean) / std
+
+
+def to_grey_batch(pictures: Tensor, device: torch.device) -> Tensor:
+    """uint8 (B, H, W) to float (B, 1, H, W) in [0, 1] on `device`."""
+    return pictures.to(device, non_blocking=True).unsqueeze(1).float() / 255.0
