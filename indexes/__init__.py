@@ -1,0 +1,21 @@
+"""The room that keeps vectors: the index folder, and `embed`, the walk that fills it (docs/index-format.md)."""
+
+from embedkit.indexes.embedding import EmbedSettings, embed
+from embedkit.indexes.index import Index, Neighbour
+from embedkit.indexes.manifest import Space
+from embedkit.indexes.overlay import LabelSource, labels_from_folders
+from embedkit.indexes.progress import EmbedReport, Progress
+from embedkit.indexes.verification import verify
+
+__all__ = [
+    "EmbedReport",
+    "EmbedSettings",
+    "Index",
+    "LabelSource",
+    "Neighbour",
+    "Progress",
+    "Space",
+    "embed",
+    "labels_from_folders",
+    "verify",
+]

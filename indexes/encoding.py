@@ -1,0 +1,52 @@
+"""From pictures to the vectors of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from embedkit.indexes.manifest import SPACE_NAME, Space, images_name
+from embedkit.indexes.shards import read_table
+from embedkit.indexes.writer import IndexWriter
+from numpy.typing import NDArray
+
+from embedkit.errors import EncoderError
+from embedkit.image import PREPROCESSING_VERSION, decode_picture
+
+if TYPE_CHECKING:
+    from embedkit.encoder import Encoder
+
+DIMENSION = 512
+
+
+def space_of(encoder: Encoder) -> Space:
+    """Return what the vectors of `encoder` have in common; raises `EncoderError` ``encoder-name`` for a wrong name."""
+    if not SPACE_NAME.fullmatch(encoder.name):
+        message = (
+            f"{encoder.name!r} cannot name a vector space: use a to z, 0 to 9, - and _, at most 64, and not `images`"
+        )
+        raise EncoderError("encoder-name", message)
+    return Space(
+        encoder.sha256, PREPROCESSING_VERSION, encoder.precision, encoder.runtime, encoder.input_size, DIMENSION
+    )
+
+
+def encode_rows(
+    encoder: Encoder, pictures: NDArray[np.uint8], pictured: Sequence[bool] | NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Encode `pictures` (n, 256, 256), those of the `pictured` rows; return vectors (rows, d), zero for other rows."""
+    vectors = np.zeros((len(pictured), DIMENSION), np.float32)
+    if len(pictures):
+        vectors[np.asarray(pictured, bool)] = encoder.encode(pictures)
+    return vectors
+
+
+def fill_space(writer: IndexWriter, encoder: Encoder) -> None:
+    """Give every earlier shard the vectors of `encoder`, from its stored pictures."""
+    for number, shard in enumerate(writer.manifest.shards):
+        if encoder.name not in shard.vectors:
+            stored = read_table(writer.folder / images_name(number), ["picture"])["picture"].to_pylist()
+            pictured = np.array([bool(data) for data in stored])
+            pictures = np.array([decode_picture(data) for data in stored if data], np.uint8)
+            writer.add_vectors(number, encoder.name, encode_rows(encoder, pictures, pictured), pictured)

@@ -1,0 +1,214 @@
+"""An index opened for reading: facts, pictures, vectors, and the radiographs that look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from embedkit.indexes.manifest import Manifest, images_name, labels_name, read_newest_manifest
+from embedkit.indexes.overlay import lay_over, read_overlay
+from embedkit.indexes.rows import LiveRows, by_shard, read_live_rows, read_vectors_by_shard
+from embedkit.indexes.shards import path_text, read_table
+from embedkit.indexes.vectors import usable
+
+if TYPE_CHECKING:
+    from embedkit.indexes.search import VectorSearch
+from numpy.typing import NDArray
+
+from embedkit.errors import UsageError
+from embedkit.image import decode_picture
+
+_QUERIES_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One image near to a query."""
+
+    row: int
+    """Its row in `Index.images`."""
+    image_id: str
+    path: str
+    region: str
+    distance: float
+    """(1 - cosine) / 2: 0 the same direction, 1 the opposite one."""
+
+
+class Index:
+    """An index, read-only, as it was when it was opened; a writer may go on meanwhile.
+
+    Attributes
+    ----------
+    path : Path
+        The index folder.
+    images : pyarrow.Table
+        A row an image, ordered by path and frame: the columns of docs/index-format.md but for the picture. Labels of
+        an overlay are laid over those of the headers.
+    rejected : pyarrow.Table
+        The same columns for files that are no image of the index, with their `reason`.
+    spaces : dict[str, Space]
+        The vector spaces by name.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, live: LiveRows, overlay: pa.Table | None) -> None:
+        self.path, self.spaces, self._manifest = path, dict(manifest.spaces), manifest
+        images = live.table.filter(live.is_image)
+        self.images = images if overlay is None else lay_over(images, overlay)
+        self.rejected = live.table.filter(~live.is_image)
+        self._ids = live.ids[live.is_image]
+        self._searches: dict[str, VectorSearch] = {}
+
+    @classmethod
+    def open(cls, path: Path | str) -> Index:
+        """Open the index in the folder `path`; the newest state that is whole.
+
+        Raises
+        ------
+        IndexFolderError
+            ``index-absent``, ``index-damaged``, ``index-unreadable`` or ``index-too-new``.
+        """
+        folder = Path(path)
+        manifest = read_newest_manifest(folder)
+        overlay = read_overlay(folder / labels_name(manifest.labels.number)) if manifest.labels else None
+        return cls(folder, manifest, read_live_rows(folder, manifest), overlay)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def vectors(self, space: str | None = None) -> NDArray[np.float32]:
+        """Return the encoder's raw vectors, float32 (images, d), row for row with `images`.
+
+        Raises
+        ------
+        UsageError
+            ``unknown-space``, or ``several-spaces`` where none is named and there are several.
+        IndexFolderError
+            ``space-incomplete`` or ``index-damaged``.
+        """
+        return self._vectors_of(np.arange(len(self)), space)
+
+    def pictures(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the pictures of `rows` of `images`, uint8 (n, 256, 256); raises as `vectors` does."""
+        pictures = np.empty((len(rows), 256, 256), np.uint8)
+        for number, positions, local in by_shard(self._manifest, self._ids[np.asarray(rows, np.int64)]):
+            column = read_table(self.path / images_name(number), ["picture"])["picture"]
+            for position, row in zip(positions, local, strict=True):
+                pictures[position] = decode_picture(column[row].as_py())
+        return pictures
+
+    def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the rows of images by `image_id`; -1 for one that is not in the index."""
+        return np.array([self._row_of_image.get(image_id, -1) for image_id in image_ids], np.int64)
+
+    def nearest(
+        self, queries: NDArray[np.float32], k: int, space: str | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the rows (q, k) and cosines (q, k) of the images nearest to `queries` (q, d), nearest first.
+
+        Where there are fewer than `k`, the row is -1 and the cosine -1.
+
+        Raises
+        ------
+        UsageError
+            ``bad-vector`` for a query that is zero, not finite or of another dimension; else as `vectors`.
+        """
+        name = self._space(space)
+        queries = np.asarray(queries, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.spaces[name].dimension or not usable(queries).all():
+            raise UsageError(
+                "bad-vector", f"queries must be finite, not zero, of shape (n, {self.spaces[name].dimension})"
+            )
+        ids, cosines = self._search(name).nearest(queries, k)
+        return np.where(ids < 0, -1, self._row_of_id[ids]), cosines
+
+    def similar(
+        self, query: str | Path | NDArray[np.float32], k: int = 10, space: str | None = None
+    ) -> list[Neighbour]:
+        """Return the `k` images nearest to a query, nearest first.
+
+        Parameters
+        ----------
+        query
+            The `image_id` or the path of an image of the index (which is left out of the answer), or a vector (d,).
+
+        Raises
+        ------
+        UsageError
+            ``unknown-image`` where the query is not in the index; else as `nearest`.
+        """
+        own = self._find(query) if isinstance(query, str | Path) else -1
+        vector = self._vectors_of(np.array([own]), space)[0] if isinstance(query, str | Path) else query
+        rows, cosines = self.nearest(vector[None], k + (own >= 0), space)
+        found = [(int(r), float(c)) for r, c in zip(rows[0], cosines[0], strict=True) if r not in (-1, own)][:k]
+        at = pa.array([row for row, _ in found], pa.int64())
+        facts = self.images.select(["image_id", "path", "region"]).take(at).to_pylist()
+        return [
+            Neighbour(row, **fact, distance=(1 - cosine) / 2) for (row, cosine), fact in zip(found, facts, strict=True)
+        ]
+
+    def neighbour_graph(self, space: str | None = None, k: int = 20) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the `k` nearest other images of every image: rows and cosines (images, k), as `nearest` does."""
+        name = self._space(space)
+        graph = np.full((len(self), k), -1, np.int64)
+        cosines = np.full((len(self), k), -1, np.float32)
+        for start in range(0, len(self), _QUERIES_AT_ONCE):
+            own = np.arange(start, min(start + _QUERIES_AT_ONCE, len(self)))
+            rows, near = self.nearest(self._vectors_of(own, name), k + 1, name)
+            # Itself goes last, or the farthest where copies crowd it out; then the last column goes.
+            other = np.argsort(rows == own[:, None], axis=1, kind="stable")[:, :k]
+            graph[own] = np.take_along_axis(rows, other, axis=1)
+            cosines[own] = np.take_along_axis(near, other, axis=1)
+        return graph, cosines
+
+    def _space(self, name: str | None) -> str:
+        if name is None and len(self.spaces) == 1:
+            return next(iter(self.spaces))
+        if name in self.spaces:
+            return str(name)
+        held = ", ".join(self.spaces) or "none"
+        reason = "several-spaces" if name is None else "unknown-space"
+        raise UsageError(reason, f"{self.path}: name one of the vector spaces of this index: {held}")
+
+    def _vectors_of(self, rows: NDArray[np.int64], space: str | None) -> NDArray[np.float32]:
+        name = self._space(space)
+        vectors = np.empty((len(rows), self.spaces[name].dimension), np.float32)
+        for positions, values in read_vectors_by_shard(self.path, self._manifest, name, self._ids[rows]):
+            vectors[positions] = values
+        return vectors
+
+    def _search(self, space: str) -> VectorSearch:
+        """Return the space's FAISS index, in memory brought up to date where the file is not."""
+        from embedkit.indexes.search import load  # noqa: PLC0415 (FAISS takes long to import)
+
+        if space not in self._searches:
+            self._searches[space] = load(self.path, self._manifest, space, np.sort(self._ids))[0].on_gpu()
+        return self._searches[space]
+
+    def _find(self, query: str | Path) -> int:
+        path = path_text(Path(query).resolve())
+        row = self._row_of_image.get(str(query), self._row_of_path.get(path, -1))
+        if row < 0:
+            raise UsageError(
+                "unknown-image", f"{query}: no image of this index has this id or path; see its rejected files"
+            )
+        return row
+
+    @cached_property
+    def _row_of_image(self) -> dict[str, int]:
+        return {image_id: row for row, image_id in enumerate(self.images["image_id"].to_pylist())}
+
+    @cached_property
+    def _row_of_path(self) -> dict[str, int]:
+        paths = self.images["path"].to_pylist()
+        return {path: row for row, path in zip(range(len(paths) - 1, -1, -1), reversed(paths), strict=True)}
+
+    @cached_property
+    def _row_of_id(self) -> NDArray[np.int64]:
+        rows = np.full(sum(shard.rows for shard in self._manifest.shards) + 1, -1, np.int64)
+        rows[self._ids] = np.arange(len(self._ids))
+        return rows

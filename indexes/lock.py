@@ -1,0 +1,37 @@
+"""One writer at a time, held by the kernel: a killed writer leaves no stale lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from embedkit.indexes.storage import plain_errors
+
+from embedkit.errors import IndexFolderError
+
+LOCK_NAME = "lock"
+
+
+@contextmanager
+def hold_lock(folder: Path) -> Iterator[None]:
+    """Hold the index's writer lock (flock(2)).
+
+    Raises
+    ------
+    IndexFolderError
+        ``index-locked`` at once where another writer holds it; ``index-read-only`` where it cannot be made.
+    """
+    with plain_errors(folder):
+        descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"{folder}: another process is writing to this index; wait until it is done"
+            raise IndexFolderError("index-locked", message) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,233 @@
+"""The manifest: which files are the index, with their checksums. A new one, put in place by rename, is a commit.
+
+No file name is ever read from a manifest: names follow from numbers, so that a manifest cannot point out of its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from embedkit.indexes.storage import remove_files, write_bytes
+
+from embedkit.errors import IndexFolderError
+
+FORMAT_VERSION = 1
+SPACE_NAME = re.compile(r"(?!images$)[a-z0-9][a-z0-9_-]{0,63}")
+_MANIFEST_NAME = re.compile(r"manifest-(\d{6,})\.json")
+_HEAD, _MIDDLE, _TAIL = b'{"sha256":"', b'","manifest":', b"}\n"
+
+
+@dataclass(frozen=True)
+class Space:
+    """What all vectors of one space have in common; vectors of anything else never join them."""
+
+    encoder: str
+    """sha256 of the encoder's weights."""
+    preprocessing: str
+    precision: str
+    runtime: str
+    input_size: int
+    dimension: int
+
+
+@dataclass(frozen=True)
+class VectorFile:
+    """The vectors of one shard in one space: `shards/NNNNNN.SPACE.parquet`."""
+
+    sha256: str
+    bad: tuple[int, ...] = ()
+    """Rows of the shard that have a picture, but whose vector is zero or not finite."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard; its number is its place in the manifest's list: `shards/NNNNNN.images.parquet`."""
+
+    rows: int
+    sha256: str
+    vectors: dict[str, VectorFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchFile:
+    """A FAISS index: `faiss/SPACE-NNNNNN.faiss`."""
+
+    number: int
+    sha256: str
+    ids: str
+    """sha256 of the int64 ids in the index, ascending: tells whether it still fits the shards."""
+
+
+@dataclass(frozen=True)
+class LabelsFile:
+    """The overlay of labels that came from outside the headers: `labels-NNNNNN.parquet`."""
+
+    number: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The whole state of an index. Frozen: a change makes a new one, with the next number."""
+
+    number: int
+    patient_key: str
+    """sha256 of the file `patient-key`."""
+    spaces: dict[str, Space] = field(default_factory=dict)
+    shards: tuple[Shard, ...] = ()
+    search: dict[str, SearchFile] = field(default_factory=dict)
+    labels: LabelsFile | None = None
+
+    def live_files(self) -> dict[str, str]:
+        """Return every file of this state, relative to the index folder, with its sha256."""
+        files = {"patient-key": self.patient_key}
+        for number, shard in enumerate(self.shards):
+            files[images_name(number)] = shard.sha256
+            files |= {vectors_name(number, space): file.sha256 for space, file in shard.vectors.items()}
+        files |= {search_name(space, file.number): file.sha256 for space, file in self.search.items()}
+        if self.labels:
+            files[labels_name(self.labels.number)] = self.labels.sha256
+        return files
+
+
+def images_name(shard: int) -> str:
+    """Name the file with facts and pictures of a shard."""
+    return f"shards/{shard:06d}.images.parquet"
+
+
+def vectors_name(shard: int, space: str) -> str:
+    """Name the file with the vectors of a shard in a space."""
+    return f"shards/{shard:06d}.{space}.parquet"
+
+
+def search_name(space: str, number: int) -> str:
+    """Name the FAISS file that the manifest `number` brought."""
+    return f"faiss/{space}-{number:06d}.faiss"
+
+
+def labels_name(number: int) -> str:
+    """Name the labels overlay that the manifest `number` brought."""
+    return f"labels-{number:06d}.parquet"
+
+
+def manifest_name(number: int) -> str:
+    """Name a manifest."""
+    return f"manifest-{number:06d}.json"
+
+
+def manifest_numbers(folder: Path) -> list[int]:
+    """Return the numbers of the manifests in `folder`, newest first."""
+    matches = (_MANIFEST_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return sorted((int(match[1]) for match in matches if match), reverse=True)
+
+
+def read_newest_manifest(folder: Path) -> Manifest:
+    """Return the newest manifest whose checksum holds.
+
+    Raises
+    ------
+    IndexFolderError
+        ``index-absent``, ``index-damaged`` where no manifest is whole, ``index-too-new`` where the newest one was
+        written by a later version of the program.
+    """
+    if not folder.is_dir() or not (numbers := manifest_numbers(folder)):
+        raise IndexFolderError("index-absent", f"{folder}: there is no index here; `embedkit embed` makes one")
+    for number in numbers:
+        try:
+            return read_manifest(folder, number)
+        except FileNotFoundError:  # a writer has committed twice meanwhile
+            return read_newest_manifest(folder)
+        except IndexFolderError as error:
+            if error.reason != "index-damaged":
+                raise
+    raise IndexFolderError("index-damaged", f"{folder}: no manifest is whole; embed into a new folder")
+
+
+def read_manifest(folder: Path, number: int) -> Manifest:
+    """Read one manifest; raises `IndexFolderError` as `read_newest_manifest` does, and `FileNotFoundError`."""
+    path = folder / manifest_name(number)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise IndexFolderError("index-unreadable", f"{path}: it cannot be read ({error.strerror})") from error
+    body = data[len(_HEAD) + 64 + len(_MIDDLE) : -len(_TAIL)]
+    if data != _seal(body):
+        raise IndexFolderError("index-damaged", f"{path}: its checksum does not hold")
+    content = json.loads(body)
+    if content["format"] > FORMAT_VERSION:
+        message = (
+            f"{folder}: format {content['format']} is of a newer embedkit than this one, which reads {FORMAT_VERSION}"
+        )
+        raise IndexFolderError("index-too-new", message)
+    return _from_json(number, content)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Commit: put `manifest` in place; the one before it stays until the next commit."""
+    write_bytes(folder / manifest_name(manifest.number), _seal(_to_json(manifest)))
+    old = [number for number in manifest_numbers(folder) if number < manifest.number - 1]
+    remove_files([folder / manifest_name(number) for number in old])
+
+
+def next_manifest(manifest: Manifest, **changes: Any) -> Manifest:
+    """Return the successor of `manifest` with `changes`."""
+    return replace(manifest, number=manifest.number + 1, **changes)
+
+
+def _seal(body: bytes) -> bytes:
+    """Wrap the manifest with its own checksum; every byte of the file is either checked or constant."""
+    return _HEAD + hashlib.sha256(body).hexdigest().encode() + _MIDDLE + body + _TAIL
+
+
+def _to_json(manifest: Manifest) -> bytes:
+    """Write compactly, a line a shard: a large archive has 100,000 of them, and a commit writes them all."""
+    head = {
+        "format": FORMAT_VERSION,
+        "patient_key": manifest.patient_key,
+        "spaces": {name: asdict(space) for name, space in manifest.spaces.items()},
+        "search": {name: asdict(file) for name, file in manifest.search.items()},
+        "labels": asdict(manifest.labels) if manifest.labels else None,
+    }
+    shards = ",\n".join(
+        _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items())) for shard in manifest.shards
+    )
+    return f'{_compact(head)[:-1]},"shards":[\n{shards}]}}'.encode()
+
+
+@lru_cache(maxsize=2**18)
+def _shard_to_json(rows: int, sha256: str, vectors: tuple[tuple[str, VectorFile], ...]) -> str:
+    """Shards never change, so their lines are made once in a run."""
+    files = {space: {"sha256": file.sha256} | ({"bad": file.bad} if file.bad else {}) for space, file in vectors}
+    return _compact({"rows": rows, "sha256": sha256, "vectors": files})
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _from_json(number: int, content: dict[str, Any]) -> Manifest:
+    return Manifest(
+        number,
+        content["patient_key"],
+        {name: Space(**space) for name, space in content["spaces"].items() if SPACE_NAME.fullmatch(name)},
+        tuple(_shard_from_json(shard) for shard in content["shards"]),
+        {name: SearchFile(**file) for name, file in content["search"].items() if SPACE_NAME.fullmatch(name)},
+        LabelsFile(**content["labels"]) if content["labels"] else None,
+    )
+
+
+def _shard_from_json(shard: dict[str, Any]) -> Shard:
+    vectors = {
+        space: VectorFile(file["sha256"], tuple(file.get("bad", ())))
+        for space, file in shard["vectors"].items()
+        if SPACE_NAME.fullmatch(space)
+    }
+    return Shard(shard["rows"], shard["sha256"], vectors)

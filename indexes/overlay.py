@@ -1,0 +1,59 @@
+"""Labels from outside the files (a CSV, folder names), laid over those of the headers when an index is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from embedkit.indexes.shards import read_table, write_table
+
+from embedkit.dicom import Label, Vocabulary, label_from_folder
+
+LabelSource = Callable[[str, Path], Label | None]
+"""Gives the label of an image by its `image_id` and path, or None where it has none to give."""
+OVERLAY_SCHEMA = pa.schema(
+    [pa.field(name, pa.string(), nullable=False) for name in ("image_id", "region", "given", "source")]
+)
+_COLUMNS = {"region": "region", "given": "given", "region_source": "source"}
+
+
+def labels_from_folders(sources: Sequence[Path], vocabulary: Vocabulary) -> LabelSource:
+    """Return the source of labels that takes them from the names of the folders between a source and its files."""
+    roots = [root if root.is_dir() else root.parent.parent for root in (Path(source).resolve() for source in sources)]
+
+    def label(image_id: str, path: Path) -> Label | None:  # noqa: ARG001 (a folder tells nothing of an id)
+        root = next((root for root in roots if path.is_relative_to(root)), None)
+        return label_from_folder(path.relative_to(root), vocabulary) if root else None
+
+    return label
+
+
+def make_overlay(images: pa.Table, source: LabelSource) -> pa.Table:
+    """Ask `source` for the label of every image."""
+    keys = zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True)
+    labelled = [(image_id, label) for image_id, path in keys if (label := source(image_id, Path(path)))]
+    columns = zip(*((image_id, label.region, label.given, label.source) for image_id, label in labelled), strict=True)
+    return pa.Table.from_arrays(
+        [pa.array(column, pa.string()) for column in columns] or [[]] * 4, schema=OVERLAY_SCHEMA
+    )
+
+
+def write_overlay(path: Path, overlay: pa.Table) -> str:
+    """Write an overlay; return the file's sha256."""
+    return write_table(path, overlay)
+
+
+def read_overlay(path: Path) -> pa.Table:
+    """Read an overlay; raises `IndexFolderError` ``index-damaged``."""
+    return read_table(path, OVERLAY_SCHEMA.names)
+
+
+def lay_over(images: pa.Table, overlay: pa.Table) -> pa.Table:
+    """Return `images` with the overlay's labels where it has one."""
+    place = pc.index_in(images["image_id"], value_set=overlay["image_id"].combine_chunks())
+    for column, source in _COLUMNS.items():
+        labels = pc.coalesce(overlay[source].take(place), images[column])
+        images = images.set_column(images.schema.get_field_index(column), images.schema.field(column), labels)
+    return images

@@ -1,0 +1,49 @@
+"""From a file that was found to the rows of a shard; runs in the worker processes."""
+
+from __future__ import annotations
+
+import numpy as np
+from embedkit.indexes.shards import ImageRow, path_text
+from numpy.typing import NDArray
+
+from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions
+from embedkit.image import PreparedFile, encode_picture, prepare_file
+
+Pictures = NDArray[np.uint8]
+NO_PICTURES: Pictures = np.empty((0, 256, 256), np.uint8)
+
+
+def prepare_rows(found: FoundFile, options: ReadingOptions) -> tuple[list[ImageRow], Pictures]:
+    """Read one file; return its rows, and the pictures (n, 256, 256) of those that have one, in the same order."""
+    if found.reason:
+        return [rejected_row(found, found.reason)], NO_PICTURES
+    prepared = prepare_file(found, options)
+    if prepared.reason or prepared.facts is None:
+        return [rejected_row(found, prepared.reason, prepared)], NO_PICTURES
+    rows = [
+        ImageRow(
+            path_text(found.path),
+            found.size,
+            found.mtime_ns,
+            prepared.content_sha256,
+            prepared.facts,
+            frame,
+            notes=tuple(prepared.notes),
+            picture=encode_picture(picture),
+        )
+        for frame, picture in enumerate(prepared.pictures, start=1)
+    ]
+    return rows, np.stack(prepared.pictures)
+
+
+def rejected_row(found: FoundFile, reason: str, prepared: PreparedFile | None = None) -> ImageRow:
+    """Return the row of a file that is no image, with what is known of it."""
+    return ImageRow(
+        path_text(found.path),
+        found.size,
+        found.mtime_ns,
+        prepared.content_sha256 if prepared else "",
+        (prepared.facts if prepared else None) or InstanceFacts(""),
+        reason=reason,
+        notes=tuple(prepared.notes) if prepared else (),
+    )

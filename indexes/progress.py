@@ -1,0 +1,85 @@
+"""What `embed` says while it runs, and what it has done."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run of `embed` is."""
+
+    done: int
+    """Files that were looked at, those that are unchanged included."""
+    total: int | None
+    """Files there are; None until they are counted."""
+    rejected: int
+    """Files of this run that were rejected."""
+    images: int
+    """Images that this run has made."""
+
+
+ReportProgress = Callable[[Progress], None]
+
+
+@dataclass
+class EmbedReport:
+    """What one run of `embed` met, and what the index holds after it."""
+
+    files: int = 0
+    """Files under the sources."""
+    new: int = 0
+    unchanged: int = 0
+    changed: int = 0
+    """Files whose content is another than at the last run; read anew."""
+    vanished: tuple[str, ...] = ()
+    """Paths that are in the index and under the sources, but no longer there."""
+    images: int = 0
+    """Images in the index."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Files in the index that are no image, by reason (a frame of several counts as one)."""
+    notes: Counter[str] = field(default_factory=Counter)
+    """Rows in the index by what was noted of them."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Time by stage; `prepare` and `encode` overlap."""
+
+
+class ProgressMeter:
+    """Counts the files of a run for `report`, and in a thread of its own those that there are."""
+
+    def __init__(self, walk: Callable[[], Iterable[object]], report: ReportProgress | None) -> None:
+        self._report = report
+        self._walk = walk
+        self._stop = threading.Event()
+        self._total: int | None = None
+        self._done = self._rejected = self._images = 0
+        self._thread = threading.Thread(target=self._count, name="count", daemon=True)
+
+    def __enter__(self) -> ProgressMeter:
+        if self._report:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._report:
+            self._thread.join()
+
+    def advance(self, files: int = 1, *, rejected: int = 0, images: int = 0) -> None:
+        """Add to the counts, and report them."""
+        self._done += files
+        self._rejected += rejected
+        self._images += images
+        if self._report:
+            self._report(Progress(self._done, self._total, self._rejected, self._images))
+
+    def _count(self) -> None:
+        total = 0
+        for _ in self._walk():
+            if self._stop.is_set():
+                return
+            total += 1
+        self._total = total

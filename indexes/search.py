@@ -1,0 +1,156 @@
+"""Nearest vectors by cosine, with FAISS: exact below 200,000 vectors, inverted lists of half-precision vectors above.
+
+A FAISS index here holds unit vectors under the ids of their stored rows. It is derived from the shards: `fit` brings
+any earlier one to exactly the ids that are wanted, so a missing, damaged or outdated file costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from embedkit.indexes.manifest import Manifest, search_name
+from embedkit.indexes.rows import read_vectors_by_shard
+from embedkit.indexes.storage import Put, sha256_of, write_atomically
+from embedkit.indexes.vectors import Vectors, unit
+from numpy.typing import NDArray
+
+EXACT_BELOW = 200_000
+LEAST_RECALL = 0.985
+"""Of the 10 nearest, measured on the vectors themselves when the inverted lists are trained."""
+_TRAINING_VECTORS_A_LIST = 50
+
+Ids = NDArray[np.int64]
+ReadVectors = Callable[[Ids], Iterator[tuple[Ids, Vectors]]]
+"""Yields batches of positions in the given ids, and their vectors."""
+
+
+class VectorSearch:
+    """A FAISS index of unit vectors under their ids."""
+
+    def __init__(self, index: Any) -> None:
+        self.index = index
+
+    @property
+    def ids(self) -> Ids:
+        """The ids in the index, ascending."""
+        if not isinstance(self.index, faiss.IndexIVF):
+            return np.sort(faiss.vector_to_array(self.index.id_map))
+        lists, sizes = self.index.invlists, ((i, self.index.invlists.list_size(i)) for i in range(self.index.nlist))
+        held = [faiss.rev_swig_ptr(lists.get_ids(i), size).copy() for i, size in sizes if size]
+        return np.sort(np.concatenate([np.empty(0, np.int64), *held]))
+
+    @property
+    def ids_digest(self) -> str:
+        """The sha256 of the ids."""
+        return digest_ids(self.ids)
+
+    def nearest(self, queries: Vectors, k: int) -> tuple[Ids, Vectors]:
+        """Return ids (q, k) and cosines (q, k), nearest first; id -1 and cosine -1 where there are fewer."""
+        found = min(k, self.index.ntotal)
+        ids = np.full((len(queries), k), -1, np.int64)
+        cosines = np.full((len(queries), k), -1, np.float32)
+        if found and len(queries):
+            near, indices = self.index.search(unit(queries), found)
+            ids[:, :found], cosines[:, :found] = indices, np.where(indices < 0, -1, np.clip(near, -1, 1))
+        return ids, cosines
+
+    def on_gpu(self) -> VectorSearch:
+        """Return the index on all GPUs, or as it is where there is none or it does not fit."""
+        if getattr(faiss, "get_num_gpus", lambda: 0)() == 0:
+            return self
+        try:
+            return VectorSearch(faiss.index_cpu_to_all_gpus(self.index))
+        except RuntimeError:
+            return self
+
+    def write(self, path: Path) -> str:
+        """Write atomically (FAISS's own writer truncates the old file first); return the sha256."""
+
+        def stream(put: Put) -> None:
+            faiss.write_index(self.index, faiss.PyCallbackIOWriter(put))
+
+        return write_atomically(path, stream)
+
+
+def load(
+    folder: Path, manifest: Manifest, space: str, ids: Ids, exact_below: int = EXACT_BELOW
+) -> tuple[VectorSearch, bool]:
+    """Return a space's index of exactly `ids`, and whether its file is just that; else it was fitted in memory."""
+    entry = manifest.search.get(space)
+    earlier = read_file(folder / search_name(space, entry.number), entry.sha256) if entry else None
+    if earlier and entry and entry.ids == digest_ids(ids):
+        return earlier, True
+    read = partial(read_vectors_by_shard, folder, manifest, space)
+    return fit(earlier, ids, manifest.spaces[space].dimension, read, exact_below), False
+
+
+def read_file(path: Path, sha256: str) -> VectorSearch | None:
+    """Return the index in `path`, or None where the file is missing or not what was written.
+
+    FAISS loads many damaged files without a word, so nothing is loaded before its checksum holds.
+    """
+    try:
+        if sha256_of(path) != sha256:
+            return None
+        faiss.set_deserialization_vector_byte_limit(path.stat().st_size)
+        return VectorSearch(faiss.read_index(str(path)))
+    except (OSError, RuntimeError):
+        return None
+
+
+def fit(
+    earlier: VectorSearch | None, ids: Ids, dimension: int, read: ReadVectors, exact_below: int = EXACT_BELOW
+) -> VectorSearch:
+    """Return an index of exactly `ids`, ascending; `earlier` is changed where that is enough."""
+    lists = 0 if len(ids) < exact_below else round(4 * np.sqrt(len(ids)))
+    kept = earlier if earlier and _suits(earlier.index, lists) else None
+    fitted = kept or VectorSearch(_train(ids, dimension, lists, read))
+    held = fitted.ids
+    gone, missing = np.setdiff1d(held, ids), np.setdiff1d(ids, held)
+    if len(gone):
+        fitted.index.remove_ids(faiss.IDSelectorBatch(gone))
+    for positions, vectors in read(missing):
+        fitted.index.add_with_ids(unit(vectors), missing[positions])
+    if lists and not kept:
+        _set_probes(fitted.index, unit(np.concatenate([vectors for _, vectors in read(ids[:: len(ids) // 256 + 1])])))
+    return fitted
+
+
+def digest_ids(ids: Ids) -> str:
+    """Return the sha256 of ascending ids."""
+    return hashlib.sha256(ids.astype("<i8").tobytes()).hexdigest()
+
+
+def _suits(index: Any, lists: int) -> bool:
+    """Tell whether an index is of the kind for so many lists (0: exact); they may be off by a factor of 1.5."""
+    held = index.nlist if isinstance(index, faiss.IndexIVF) else 0
+    return held == lists or (held > 0 and lists > 0 and 1 / 1.5 < lists / held < 1.5)
+
+
+def _train(ids: Ids, dimension: int, lists: int, read: ReadVectors) -> Any:
+    if not lists:
+        return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+    index = faiss.index_factory(dimension, f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)
+    sample = ids[:: max(1, len(ids) // (_TRAINING_VECTORS_A_LIST * lists))]
+    index.train(unit(np.concatenate([vectors for _, vectors in read(sample)])))
+    return index
+
+
+def _set_probes(index: Any, queries: Vectors) -> None:
+    """Search as few lists as give `LEAST_RECALL` for queries that are in the index; all lists are the reference."""
+    index.nprobe = index.nlist
+    exact = index.search(queries, 11)[1][:, 1:]  # the first is the query itself
+    index.nprobe = 8
+    while index.nprobe < index.nlist and _overlap(index.search(queries, 11)[1][:, 1:], exact) < LEAST_RECALL:
+        index.nprobe = min(2 * index.nprobe, index.nlist)
+
+
+def _overlap(found: Ids, exact: Ids) -> float:
+    shared = [len(np.intersect1d(one, other)) for one, other in zip(found, exact, strict=True)]
+    return sum(shared) / exact.size

@@ -1,0 +1,131 @@
+"""Shards: immutable Parquet files for some hundred walked files, one of facts and pictures, and one of vectors a space.
+
+Data pages carry checksums, which are verified whenever a page is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from embedkit.indexes.storage import Put, write_atomically
+from numpy.typing import NDArray
+
+from embedkit.dicom.instance import InstanceFacts
+from embedkit.errors import IndexFolderError
+
+_ARROW_TYPES = {"str": pa.string(), "int": pa.int32()}
+FACTS_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("mtime_ns", pa.int64(), nullable=False),
+        pa.field("content_sha256", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("notes", pa.list_(pa.string()), nullable=False),
+        *(
+            pa.field(fact.name, _ARROW_TYPES[str(fact.type)], nullable=False)
+            for fact in dataclasses.fields(InstanceFacts)
+        ),
+    ]
+)
+"""The columns of a shard but for `picture`: the facts of an image, or of a rejected file with its reason."""
+IMAGES_SCHEMA = FACTS_SCHEMA.append(pa.field("picture", pa.binary(), nullable=False))
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageRow:
+    """One row of a shard: a frame of a file, or a rejected file (frame 0, no picture)."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    content_sha256: str
+    facts: InstanceFacts
+    frame: int = 0
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    picture: bytes = b""
+    """PNG."""
+
+    @property
+    def image_id(self) -> str:
+        """The SOP Instance UID, with the frame's number (from 1) behind it where there are several."""
+        if self.frame and self.facts.frames > 1:
+            return f"{self.facts.sop_instance_uid}#{self.frame}"
+        return self.facts.sop_instance_uid
+
+
+def path_text(path: os.PathLike[str]) -> str:
+    """Return a path as an index keeps it: UTF-8, with what is not UTF-8 in a name escaped by backslashes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def write_images(path: Path, rows: Sequence[ImageRow]) -> str:
+    """Write the facts and pictures of a shard; return the file's sha256."""
+    columns = [
+        [getattr(row if hasattr(row, name) else row.facts, name) for row in rows] for name in IMAGES_SCHEMA.names
+    ]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, IMAGES_SCHEMA, strict=True)]
+    return write_table(path, pa.Table.from_arrays(arrays, schema=IMAGES_SCHEMA))
+
+
+def write_vectors(path: Path, vectors: NDArray[np.float32]) -> str:
+    """Write the vectors (n, d) of a shard, row for row, zero where a row has no vector; return the sha256."""
+    values = pa.array(np.ascontiguousarray(vectors).ravel())
+    table = pa.table({"vector": pa.FixedSizeListArray.from_arrays(values, vectors.shape[1])})
+    return write_table(path, table)
+
+
+def read_facts(paths: Sequence[Path], rows: int, columns: Sequence[str]) -> pa.Table:
+    """Read `columns` of many shards, in order; pictures are not touched unless they are asked for.
+
+    Raises
+    ------
+    IndexFolderError
+        ``index-damaged`` where a file is missing, unreadable, or has not its rows.
+    """
+    schema = pa.schema([IMAGES_SCHEMA.field(name) for name in columns])
+    tables = [read_table(path, columns).cast(schema) for path in paths]
+    table = pa.concat_tables(tables) if tables else schema.empty_table()
+    if table.num_rows != rows:
+        raise IndexFolderError(
+            "index-damaged", "the shards do not have the rows of the manifest; see `embedkit verify`"
+        )
+    return table
+
+
+def read_vectors(path: Path, rows: int, dimension: int) -> NDArray[np.float32]:
+    """Read the vectors of a shard, float32 (rows, dimension); raises as `read_facts` does."""
+    column = read_table(path, ["vector"]).column("vector").combine_chunks()
+    if column.type != pa.list_(pa.float32(), dimension) or len(column) != rows:
+        raise IndexFolderError("index-damaged", f"{path}: not the vectors of the manifest; see `embedkit verify`")
+    values: NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(rows, dimension)
+
+
+def write_table(path: Path, table: pa.Table) -> str:
+    """Write uncoded columns: they are read far more often than written, and LZ4 takes out what repeats."""
+
+    def write(put: Put) -> None:
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer, compression="LZ4", use_dictionary=False, write_page_checksum=True)
+        put(memoryview(buffer.getvalue()))
+
+    return write_atomically(path, write)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read `columns` of a Parquet file of an index; raises `IndexFolderError` ``index-damaged``."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(columns=list(columns))
+    except (OSError, pa.ArrowException) as error:
+        raise IndexFolderError("index-damaged", f"{path}: it cannot be read; see `embedkit verify`") from error

@@ -1,0 +1,63 @@
+"""Checks every byte of an index against its checksums."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from embedkit.indexes.manifest import (
+    Manifest,
+    images_name,
+    manifest_name,
+    manifest_numbers,
+    read_manifest,
+    read_newest_manifest,
+    vectors_name,
+)
+from embedkit.indexes.storage import sha256_of
+
+from embedkit.errors import IndexFolderError
+
+
+def verify(path: Path | str) -> list[str]:
+    """Return what is wrong with the index at `path`, a line a problem; an empty list where every byte is right.
+
+    The manifest before the newest is checked too: it is what an index falls back on.
+
+    Raises
+    ------
+    IndexFolderError
+        ``index-absent``, ``index-damaged`` where no manifest is whole, or ``index-too-new``.
+    """
+    folder = Path(path)
+    manifest = read_newest_manifest(folder)
+    problems = [problem for number in manifest_numbers(folder) if (problem := _manifest_problem(folder, number))]
+    for name, sha256 in manifest.live_files().items():
+        try:
+            if sha256_of(folder / name) != sha256:
+                problems.append(f"{name}: its content is not what was written")
+        except FileNotFoundError:
+            problems.append(f"{name}: it is missing")
+        except OSError as error:
+            problems.append(f"{name}: it cannot be read ({error.strerror})")
+    return problems or _row_problems(folder, manifest)
+
+
+def _manifest_problem(folder: Path, number: int) -> str:
+    try:
+        read_manifest(folder, number)
+    except (IndexFolderError, FileNotFoundError) as error:
+        return f"{manifest_name(number)}: {error}"
+    return ""
+
+
+def _row_problems(folder: Path, manifest: Manifest) -> list[str]:
+    """Compare the rows of all files: their bytes are right here, so only the program that wrote them can be wrong."""
+    problems = []
+    for number, shard in enumerate(manifest.shards):
+        names = [images_name(number), *(vectors_name(number, space) for space in shard.vectors)]
+        for name in names:
+            rows = pq.read_metadata(folder / name).num_rows
+            if rows != shard.rows:
+                problems.append(f"{name}: {rows} rows where there should be {shard.rows}")
+    return problems

@@ -1,0 +1,173 @@
+"""The one writer of an index: takes the lock, clears what a killed writer left, and commits."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from embedkit.indexes.lock import LOCK_NAME, hold_lock
+from embedkit.indexes.manifest import (
+    LabelsFile,
+    Manifest,
+    SearchFile,
+    Shard,
+    Space,
+    VectorFile,
+    images_name,
+    labels_name,
+    manifest_name,
+    manifest_numbers,
+    next_manifest,
+    read_manifest,
+    read_newest_manifest,
+    search_name,
+    vectors_name,
+    write_manifest,
+)
+from embedkit.indexes.overlay import write_overlay
+from embedkit.indexes.shards import ImageRow, write_images, write_vectors
+from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, remove_files, sha256_of, sync_folder, write_bytes
+from embedkit.indexes.vectors import usable
+
+if TYPE_CHECKING:
+    from embedkit.indexes.search import VectorSearch
+from numpy.typing import NDArray
+
+from embedkit.errors import EncoderError, IndexFolderError
+
+KEY_NAME = "patient-key"
+
+
+class IndexWriter:
+    """Adds to an index; every public method is one commit, after which the state is on the disk."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+
+    @property
+    def patient_key(self) -> bytes:
+        """The key of this index's patient hashes."""
+        return (self.folder / KEY_NAME).read_bytes()
+
+    def add_space(self, name: str, space: Space) -> None:
+        """Add a vector space, or check that it is there with the same encoder.
+
+        Raises
+        ------
+        EncoderError
+            ``encoder-mismatch`` where the index's vectors were made by something else.
+        """
+        held = self.manifest.spaces.get(name)
+        if held is None:
+            self._commit(spaces=self.manifest.spaces | {name: space})
+        elif held != space:
+            differing = ", ".join(key for key, value in vars(held).items() if value != getattr(space, key))
+            message = (
+                f"{self.folder}: space {name} was made with another {differing}, and vectors of the two do not mix"
+            )
+            raise EncoderError("encoder-mismatch", f"{message}; use the earlier one, or embed into a new index")
+
+    def add_shard(self, rows: Sequence[ImageRow], vectors: dict[str, NDArray[np.float32]]) -> None:
+        """Add a shard: `vectors` of each space, (rows, d), zero for a row without a picture."""
+        number = len(self.manifest.shards)
+        pictured = np.array([bool(row.picture) for row in rows])
+        sha256 = write_images(self.folder / images_name(number), rows)
+        files = {space: self._write_vectors(number, space, array, pictured) for space, array in vectors.items()}
+        self._commit(shards=(*self.manifest.shards, Shard(len(rows), sha256, files)))
+
+    def add_vectors(self, number: int, space: str, vectors: NDArray[np.float32], pictured: NDArray[np.bool_]) -> None:
+        """Add the vectors of one more space to an earlier shard."""
+        shard = self.manifest.shards[number]
+        files = shard.vectors | {space: self._write_vectors(number, space, vectors, pictured)}
+        shards = list(self.manifest.shards)
+        shards[number] = replace(shard, vectors=files)
+        self._commit(shards=tuple(shards))
+
+    def set_labels(self, overlay: pa.Table) -> None:
+        """Put a labels overlay in the place of the earlier one."""
+        number = self.manifest.number + 1
+        sha256 = write_overlay(self.folder / labels_name(number), overlay)
+        self._commit(labels=LabelsFile(number, sha256))
+
+    def set_search(self, space: str, found: VectorSearch) -> None:
+        """Put a FAISS index in the place of the earlier one."""
+        number = self.manifest.number + 1
+        entry = SearchFile(number, found.write(self.folder / search_name(space, number)), found.ids_digest)
+        self._commit(search=self.manifest.search | {space: entry})
+
+    def _write_vectors(
+        self, number: int, space: str, vectors: NDArray[np.float32], pictured: NDArray[np.bool_]
+    ) -> VectorFile:
+        good = usable(vectors)
+        clean = np.where(good[:, None], vectors, np.float32(0))
+        sha256 = write_vectors(self.folder / vectors_name(number, space), clean)
+        return VectorFile(sha256, tuple(np.flatnonzero(pictured & ~good).tolist()))
+
+    def _commit(self, **changes: Any) -> None:
+        manifest = next_manifest(self.manifest, **changes)
+        write_manifest(self.folder, manifest)
+        self.manifest = manifest
+
+
+@contextmanager
+def open_writer(folder: Path) -> Iterator[IndexWriter]:
+    """Open an index for writing, or make one in an empty or absent folder.
+
+    Raises
+    ------
+    IndexFolderError
+        ``index-foreign``, ``index-locked``, ``index-damaged``, ``index-too-new``, ``index-full``, ``index-read-only``.
+    """
+    _refuse_foreign(folder)
+    for part in (folder, folder / "shards", folder / "faiss"):
+        make_folder(part)
+    with hold_lock(folder):
+        manifest = read_newest_manifest(folder) if manifest_numbers(folder) else _start(folder)
+        if not (folder / KEY_NAME).is_file() or sha256_of(folder / KEY_NAME) != manifest.patient_key:
+            message = f"{folder}: the patient key is missing or damaged; restore {KEY_NAME}, or embed into a new folder"
+            raise IndexFolderError("index-damaged", message)
+        _remove_leftovers(folder, manifest)
+        yield IndexWriter(folder, manifest)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to write among files that are not an index's."""
+    if not folder.exists():
+        return
+    if folder.is_dir():
+        names = {path.name for path in folder.iterdir() if path.suffix != TEMPORARY_SUFFIX}
+        if names <= {LOCK_NAME, KEY_NAME, "shards", "faiss"} or manifest_numbers(folder):
+            return
+    raise IndexFolderError("index-foreign", f"{folder}: this is not an index; name a new or an empty folder")
+
+
+def _start(folder: Path) -> Manifest:
+    """Make the key and the first manifest; a killed start begins anew."""
+    folder.chmod(0o700)
+    sync_folder(folder.parent)
+    manifest = Manifest(1, write_bytes(folder / KEY_NAME, secrets.token_bytes(32)))
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def _remove_leftovers(folder: Path, manifest: Manifest) -> None:
+    """Remove what neither this manifest nor the one before it names: remains of a killed writer, replaced files."""
+    live = set(manifest.live_files())
+    for number in manifest_numbers(folder):
+        if number == manifest.number - 1:
+            try:
+                live |= set(read_manifest(folder, number).live_files())
+            except IndexFolderError:
+                remove_files([folder / manifest_name(number)])
+        elif number != manifest.number:
+            remove_files([folder / manifest_name(number)])
+    kept = {folder / name for name in live}
+    candidates = [*folder.glob("shards/*"), *folder.glob("faiss/*"), *folder.glob("labels-*.parquet")]
+    remove_files([path for path in candidates if path not in kept])
+    remove_files([*folder.glob(f".*{TEMPORARY_SUFFIX}")])
