@@ -1,0 +1,70 @@
+"""The picture: what the index keeps of a radiograph, and everything later starts from.
+
+Always ``uint8 (256, 256)``: bright bone, frame removed, upright, aspect kept, centred on black; stored as PNG.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.image.rotation import upright
+
+PICTURE_SIDE = 256
+"""Rows and columns of a picture."""
+
+PREPROCESSING_VERSION = 1
+"""Raised whenever `clean` gives another picture for the same radiograph: vectors of two versions never mix."""
+
+_WORKING_SIDE = 2 * PICTURE_SIDE  # finer than the picture, so that a turn costs no sharpness
+
+
+def clean(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Picture of a radiograph of any size, ``uint8 (H, W)`` with bright bone; about 2 ms at 512 px.
+
+    A blank radiograph gives a blank picture. Raises `ValueError` for anything but a non-empty 2-d uint8 array.
+    """
+    if grey.ndim != 2 or grey.dtype != np.uint8 or not grey.size:
+        raise ValueError(f"a radiograph is a non-empty uint8 (H, W) array, not {grey.dtype} {grey.shape}")
+    return _fit(upright(_shrink(grey)))
+
+
+def encode_picture(picture: NDArray[np.uint8]) -> bytes:
+    """PNG of a picture, lossless; about 16 kB.
+
+    Runs only, no matches: a fifth smaller than zlib level 1, and faster than any level.
+    """
+    done, png = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])
+    if not done:
+        raise ValueError(f"a picture is uint8 ({PICTURE_SIDE}, {PICTURE_SIDE}), not {picture.dtype} {picture.shape}")
+    return png.tobytes()
+
+
+def decode_picture(png: bytes) -> NDArray[np.uint8]:
+    """Picture from its PNG; `ValueError` where the bytes are none."""
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED) if png else None
+    if picture is None or picture.shape != (PICTURE_SIDE, PICTURE_SIDE) or picture.dtype != np.uint8:
+        raise ValueError(f"these bytes are no PNG of a {PICTURE_SIDE} px grey picture")
+    return np.asarray(picture, np.uint8)
+
+
+def _shrink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Mean over whole blocks down to one or two times the working size: four times as fast as one free resize."""
+    factor = max(grey.shape) // _WORKING_SIDE
+    if factor < 2:
+        return grey
+    height, width = (max(1, length // factor) for length in grey.shape)
+    whole = grey[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _fit(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Centre on a black square, aspect kept."""
+    scale = PICTURE_SIDE / max(grey.shape)
+    height, width = (max(1, round(length * scale)) for length in grey.shape)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    picture = np.zeros((PICTURE_SIDE, PICTURE_SIDE), np.uint8)
+    top, left = (PICTURE_SIDE - height) // 2, (PICTURE_SIDE - width) // 2
+    picture[top : top + height, left : left + width] = cv2.resize(grey, (width, height), interpolation=method)
+    return picture
