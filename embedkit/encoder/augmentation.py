@@ -29,6 +29,8 @@ class Augmentation:
     shear_degrees: Range = (-30.0, 30.0)
     crop_area: Range = (0.08, 1.0)
     crop_aspect: Range = (3 / 4, 4 / 3)
+    any_orientation: bool = False
+    """Also mirror and turn by quarters: plates are exposed and scanned in any orientation. Not in the paper."""
 
 
 PRETRAINING = Augmentation()
@@ -72,7 +74,18 @@ def _affine_maps(n: int, ranges: Augmentation, generator: torch.Generator) -> Te
     shearing = torch.eye(2).repeat(n, 1, 1)
     shearing[:, 0, 1] = shear
     linear = rotation @ shearing / zoom.view(n, 1, 1)  # a zoom into the picture shrinks what a view covers
+    if ranges.any_orientation:
+        linear = linear @ _orientations(n, generator)
     return torch.cat([linear @ crop[:, :, :2], linear @ crop[:, :, 2:] + shift.unsqueeze(2)], dim=2)
+
+
+def _orientations(n: int, generator: torch.Generator) -> Tensor:
+    """Random members (n, 2, 2) of the eight symmetries of the square."""
+    signs = torch.randint(0, 2, (n, 2), generator=generator).float() * 2 - 1
+    turned = torch.randint(0, 2, (n,), generator=generator).bool()
+    maps = torch.diag_embed(signs)
+    maps[turned] = maps[turned].flip(2)
+    return maps
 
 
 def _crop_maps(n: int, ranges: Augmentation, generator: torch.Generator) -> Tensor:

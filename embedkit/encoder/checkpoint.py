@@ -28,10 +28,8 @@ def save_checkpoint(
     temporary.replace(path)
 
 
-def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
-) -> int:
-    """Restore `model` and `optimizer` from `path` and return the epochs done; 0 where there is nothing to go on from."""
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> int:
+    """Restore `model` and `optimizer` from `path`; returns the epochs done, 0 where there is nothing to go on from."""
     if not path.exists():
         return 0
     with safe_open(path, framework="pt") as file:

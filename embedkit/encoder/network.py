@@ -13,14 +13,22 @@ from torchvision.models import resnet18
 DIMENSION = 512
 
 
+class _MeanPool(nn.Module):
+    """Global average pooling in float32, whatever the precision before it: its result is what an index stores."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.float().mean(dim=(2, 3), keepdim=True)
+
+
 def build_backbone() -> nn.Module:
     """A randomly initialised ResNet18 from one grey channel to 512 features.
 
     Maps float tensors (B, 1, H, W) to (B, 512) by global average pooling (paper, section 3.3).
     """
-    network = resnet18(weights=None)
+    network: nn.Module = resnet18(weights=None)
     network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
     nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+    network.avgpool = _MeanPool()
     network.fc = nn.Identity()
     return network
 

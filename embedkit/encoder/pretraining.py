@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from embedkit.encoder.augmentation import PRETRAINING, random_views
+from embedkit.encoder.augmentation import Augmentation, random_views
 from embedkit.encoder.checkpoint import load_checkpoint, save_checkpoint
 from embedkit.encoder.losses import nt_xent
 from embedkit.encoder.network import DIMENSION, build_backbone, normalise, to_grey_batch
@@ -38,6 +37,7 @@ class PretrainingSettings:
     weight_decay: float = 1e-4
     temperature: float = 0.5
     projection_dimension: int = 128
+    augmentation: Augmentation = field(default_factory=Augmentation)
     mean: float = 0.25
     std: float = 0.25
     seed: int = 0
@@ -57,7 +57,7 @@ def pretrain_simclr(
     pictures: Pictures,
     settings: PretrainingSettings,
     checkpoint: Path,
-    on_step: Callable[[PretrainingStep], None] = lambda step: None,
+    on_step: Callable[[PretrainingStep], None] = lambda _: None,
 ) -> nn.Module:
     """Train a backbone on `pictures`, uint8 (N, S, S), and return it in evaluation mode.
 
@@ -68,9 +68,7 @@ def pretrain_simclr(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = nn.ModuleDict({"backbone": build_backbone(), "projection": _build_projection(settings)}).to(device)
     model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = len(pictures) // settings.batch_size
     first_epoch = load_checkpoint(checkpoint, model, optimizer, asdict(settings))
     for epoch in range(first_epoch, settings.epochs):
@@ -116,18 +114,13 @@ def _train_step(
     generator: torch.Generator,
 ) -> float:
     grey = to_grey_batch(batch, batch.device)
-    views = torch.cat([random_views(grey, settings.view_size, PRETRAINING, generator) for _ in range(2)])
+    views = torch.cat([random_views(grey, settings.view_size, settings.augmentation, generator) for _ in range(2)])
     views = normalise(views, settings.mean, settings.std).contiguous(memory_format=torch.channels_last)
     with torch.autocast(views.device.type, dtype=torch.bfloat16):
         projections = model["projection"](model["backbone"](views))
     first, second = projections.chunk(2)
     loss = nt_xent(first, second, settings.temperature)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return float(loss.detach())
-
-
-def settings_from(values: dict[str, Any]) -> PretrainingSettings:
-    """Settings with those of `values` that are not None in place of the defaults."""
-    return PretrainingSettings(**{name: value for name, value in values.items() if value is not None})
