@@ -1,0 +1,133 @@
+"""One compressed frame to an array: the fastest decoder for its codestream, and others where that one refuses.
+
+The codestream decides, not the transfer syntax: files whose header names the wrong one of two JPEG processes are read
+all the same. Where a codec can decode at reduced resolution for less, `reduction` asks for 1 / `reduction` of the size.
+"""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
+
+from embedkit.dicom.codestreams import Codestream
+from embedkit.dicom.layout import PixelLayout
+from embedkit.dicom.reasons import reject
+
+Array = NDArray[np.integer]
+Frame = bytes | memoryview
+
+_CV2_FLAGS = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+
+
+def decode_codestream(frame: Frame, stream: Codestream, reduction: int, photometric: str) -> Array:
+    """Decode with the first choice; a failure is any exception.
+
+    Parameters
+    ----------
+    reduction : int
+        A power of two up to 32, the most that the caller can use; what cannot be had cheaply is decoded whole.
+    photometric : str
+        Says what the colours of a JPEG are where the codestream does not.
+
+    Returns
+    -------
+    ndarray
+        Integers (rows, columns) or, for colours that are left to the caller, (rows, columns, samples).
+    """
+    if stream.coding == "jpeg" and stream.bits == 8:
+        return _decode_jpeg(frame, stream, reduction, photometric)
+    if stream.coding in {"jpeg", "jpeg-lossless"}:
+        return np.asarray(imagecodecs.jpeg8_decode(frame))
+    if stream.coding == "jpeg-ls":
+        return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream)
+    if stream.coding == "htj2k":
+        return _decode_htj2k(frame, stream, reduction)
+    if reduction > 1 and stream.samples == 1 and stream.bits <= 16:
+        return _decode_reduced_jpeg_2000(frame, stream, reduction)
+    return np.asarray(imagecodecs.jpeg2k_decode(frame))
+
+
+def decode_rle(frame: Frame, layout: PixelLayout) -> Array:
+    """Decode RLE (PS3.5 annex G) to unsigned integers (rows, columns) or (rows, columns, samples)."""
+    if layout.frame_bytes > 64 * len(frame):  # two bytes give 128 at best: the rest is claimed, not there
+        raise reject("truncated")
+    out = np.empty(layout.rows * layout.columns * layout.samples * layout.dtype.itemsize, np.uint8)
+    imagecodecs.dicomrle_decode(frame, layout.dtype, out=out)
+    planes = out.view(layout.dtype).reshape(layout.samples, layout.rows, layout.columns)
+    return planes[0] if layout.samples == 1 else planes.transpose(1, 2, 0)
+
+
+def decode_slowly(frame: Frame, layout: PixelLayout, transfer_syntax: str) -> Array:
+    """Decode with pydicom and whatever plugins it finds installed; same result as `decode_codestream`, never reduced."""
+    decoded, _ = get_decoder(transfer_syntax).as_array(
+        encapsulate([bytes(frame)]),
+        raw=True,
+        transfer_syntax_uid=transfer_syntax,
+        rows=layout.rows,
+        columns=layout.columns,
+        samples_per_pixel=layout.samples,
+        planar_configuration=int(layout.planar),
+        number_of_frames=1,
+        bits_allocated=layout.bits_allocated,
+        bits_stored=layout.bits_stored,
+        pixel_representation=int(layout.signed),
+        photometric_interpretation=layout.photometric,
+        pixel_keyword="PixelData",
+    )
+    return decoded
+
+
+def _decode_jpeg(frame: Frame, stream: Codestream, reduction: int, photometric: str) -> Array:
+    """8-bit DCT. OpenCV gives the luminance of YCbCr, but takes unnamed components for YCbCr even if they are RGB."""
+    if stream.samples == 3 and photometric == "RGB" and not stream.names_colours:
+        return np.asarray(imagecodecs.jpeg8_decode(frame, colorspace="RGB", outcolorspace="RGB"))
+    flag = _CV2_FLAGS[min(8, reduction)] | cv2.IMREAD_IGNORE_ORIENTATION
+    decoded: Array | None = cv2.imdecode(np.frombuffer(frame, np.uint8), flag)
+    if decoded is None:
+        raise ValueError("not a JPEG that OpenCV can read")
+    return decoded
+
+
+def _decode_htj2k(frame: Frame, stream: Codestream, reduction: int) -> Array:
+    """HTJ2K. Reduced pictures overshoot their range and wrap around, which can be undone only below 16 bits."""
+    if reduction == 1 or stream.samples > 1 or not 8 < stream.bits < 16:
+        return np.asarray(imagecodecs.htj2k_decode(frame))
+    wrapped = np.asarray(imagecodecs.htj2k_decode(frame, skipres=reduction.bit_length() - 1))
+    low, high = _value_range(stream)
+    return np.clip(wrapped.view(np.int16), low, high)
+
+
+def _decode_reduced_jpeg_2000(frame: Frame, stream: Codestream, reduction: int) -> Array:
+    """Pillow shifts values of 9 to 15 bits to the top, and makes signed ones positive: both are undone."""
+    image = Jpeg2KImageFile(io.BytesIO(frame))
+    image.reduce = reduction.bit_length() - 1
+    decoded: Array = np.asarray(image)
+    if stream.bits > 8:
+        decoded = decoded >> (16 - stream.bits)
+    low, _ = _value_range(stream)
+    return (decoded.astype(np.int32) + low).astype(np.int16) if low else decoded
+
+
+def _value_range(stream: Codestream) -> tuple[int, int]:
+    low = -(1 << (stream.bits - 1)) if stream.signed else 0
+    return low, low + (1 << stream.bits) - 1
+
+
+def _pixels_first(decoded: Array, stream: Codestream) -> Array:
+    """JPEG-LS without interleaving comes as (samples, rows, columns)."""
+    planar = decoded.ndim == 3 and decoded.shape == (stream.samples, stream.rows, stream.columns)
+    return decoded.transpose(1, 2, 0) if planar else decoded
+
+

@@ -1,0 +1,53 @@
+"""The header facts that an index keeps (see `instance.InstanceFacts`); nothing that names a patient leaves here."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from embedkit.dicom.header import Header
+from embedkit.dicom.instance import InstanceFacts
+from embedkit.dicom.labels import Label, label_of
+from embedkit.dicom.layout import PixelLayout
+from embedkit.dicom.vocabulary import Vocabulary
+
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+
+
+def read_facts(
+    header: Header, layout: PixelLayout, *, patient_key: bytes, vocabulary: Vocabulary | None
+) -> InstanceFacts:
+    """Read the facts of one SOP instance; without a `vocabulary` no label is looked for."""
+    label = Label("", "", "") if vocabulary is None else label_of(header.dataset, vocabulary)
+    year = _YEAR.match(header.text("StudyDate"))
+    return InstanceFacts(
+        sop_instance_uid=header.uid("SOPInstanceUID"),
+        study_instance_uid=header.uid("StudyInstanceUID"),
+        series_instance_uid=header.uid("SeriesInstanceUID"),
+        sop_class_uid=header.uid("SOPClassUID"),
+        transfer_syntax_uid=header.transfer_syntax,
+        modality=header.text("Modality", longest=16),
+        patient=patient_hash(header, patient_key),
+        region=label.region,
+        given=label.given,
+        region_source=label.source,
+        view=header.text("ViewPosition", longest=16),
+        laterality=header.text("ImageLaterality", longest=16) or header.text("Laterality", longest=16),
+        rows=layout.rows,
+        columns=layout.columns,
+        bits_stored=layout.bits_stored,
+        frames=layout.frames,
+        photometric=layout.photometric,
+        device=" ".join(filter(None, (header.text("Manufacturer"), header.text("ManufacturerModelName")))),
+        station=header.text("StationName"),
+        year=int(year[0]) if year else 0,
+    )
+
+
+def patient_hash(header: Header, key: bytes) -> str:
+    """32 hex digits of HMAC-SHA256 under `key` of issuer, a zero byte, and Patient ID; "" where there is no id."""
+    patient_id = header.text("PatientID", longest=1024)
+    if not patient_id:
+        return ""
+    issuer = header.text("IssuerOfPatientID", longest=1024)
+    return hmac.digest(key, f"{issuer}\0{patient_id}".encode(), "sha256").hex()[:32]

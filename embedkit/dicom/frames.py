@@ -1,0 +1,170 @@
+"""From the Pixel Data element to grey stored values, frame by frame, at the size that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
+
+from embedkit.dicom.codestreams import Codestream, read_codestream
+from embedkit.dicom.colours import colours_to_grey, palette_to_grey
+from embedkit.dicom.decoders import decode_codestream, decode_rle, decode_slowly
+from embedkit.dicom.encapsulation import split_encapsulated
+from embedkit.dicom.header import Header
+from embedkit.dicom.layout import PixelLayout, to_stored_values
+from embedkit.dicom.native import decode_native, split_native
+from embedkit.dicom.reasons import reject
+from embedkit.errors import RejectedFile
+
+Array = NDArray[np.integer]
+
+NATIVE = frozenset(
+    {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
+)
+COMPRESSED = frozenset(
+    f"1.2.840.10008.1.2.4.{number}" for number in (*range(50, 67), 70, 80, 81, 90, 91, 92, 93, 201, 202, 203)
+)
+"""JPEG (with the retired processes), JPEG-LS, JPEG 2000 and HTJ2K (PS3.6 table A-1)."""
+
+MAX_REDUCTION = 32
+"""JPEG 2000 usually has five decomposition levels."""
+
+
+class FrameReader:
+    """The frames of one file. `notes` (codes of `reasons.NOTES`) fills while they are read."""
+
+    def __init__(
+        self,
+        header: Header,
+        layout: PixelLayout,
+        *,
+        target_side: int | None = None,
+        padding: tuple[int, int] | None = None,
+        max_frames: int = 1,
+    ) -> None:
+        self.notes: dict[str, None] = {}
+        self._header = header
+        self._layout = layout
+        self._target_side = target_side
+        self._padding = padding
+        self._max_frames = max_frames
+
+    def __iter__(self) -> Iterator[Array]:
+        """Yield each frame as integers (rows, columns), its longer side reduced to no less than `target_side`.
+
+        Means are of stored values, never of palette indices, and none mixes pixels with padding.
+
+        Raises
+        ------
+        RejectedFile
+            ``truncated``, ``too-many-frames``, ``unsupported-transfer-syntax``, ``unsupported-pixels`` or
+            ``decode-failed``.
+        """
+        data = self._split()
+        if len(data) != self._layout.frames:
+            self.notes["frame-count-differs"] = None
+        if len(data) > self._max_frames:
+            raise reject("too-many-frames")
+        for frame in data:
+            yield self._finish(self._decode(frame))
+
+    def _split(self) -> list[memoryview] | list[bytes | memoryview]:
+        pixels, syntax = self._header.pixels, self._header.transfer_syntax
+        if pixels is None:
+            raise reject("no-pixel-data")
+        if syntax in NATIVE:
+            return split_native(pixels, self._layout)
+        if syntax == RLELossless or syntax in COMPRESSED:
+            return split_encapsulated(pixels.value, rle=syntax == RLELossless)
+        raise reject("unsupported-transfer-syntax")
+
+    def _decode(self, frame: bytes | memoryview) -> Array:
+        syntax, pixels = self._header.transfer_syntax, self._header.pixels
+        if syntax in NATIVE and pixels is not None:
+            big_endian = syntax == ExplicitVRBigEndian
+            return decode_native(memoryview(frame), self._layout, pixels.vr, big_endian=big_endian)
+        stream = None if syntax == RLELossless else self._check(read_codestream(frame))
+        for reduction in dict.fromkeys((self._reduction(), 1)):  # a codestream may have fewer levels than usual
+            try:
+                return self._decode_fast(frame, stream, reduction)
+            except (RejectedFile, MemoryError):
+                raise
+            except Exception:  # noqa: PERF203, S112 (what a codec raises is its own affair: the next one tries)
+                continue
+        return self._decode_slowly(frame)
+
+    def _check(self, stream: Codestream) -> Codestream:
+        """A codestream of another size than the header's must not reach a decoder, which would allocate it."""
+        if (stream.rows, stream.columns) != (self._layout.rows, self._layout.columns) or stream.samples > 3:
+            raise reject("decode-failed")
+        return stream
+
+    def _decode_fast(self, frame: bytes | memoryview, stream: Codestream | None, reduction: int) -> Array:
+        layout = self._layout
+        if stream is None:
+            return to_stored_values(decode_rle(frame, layout), layout.bits_stored, signed=layout.signed)
+        decoded = decode_codestream(frame, stream, reduction, layout.photometric)
+        if not layout.signed:
+            return decoded
+        return to_stored_values(decoded, min(layout.bits_stored, stream.bits), signed=True)
+
+    def _decode_slowly(self, frame: bytes | memoryview) -> Array:
+        try:
+            decoded = decode_slowly(frame, self._layout, self._header.transfer_syntax)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise reject("decode-failed") from error
+        self.notes["second-decoder"] = None
+        return decoded
+
+    def _reduction(self) -> int:
+        """The power of two by which a codec may reduce; 1 where indices or padding would be mixed."""
+        if self._target_side is None or self._padding is not None or self._layout.photometric == "PALETTE COLOR":
+            return 1
+        longer, reduction = max(self._layout.rows, self._layout.columns), 1
+        while reduction < MAX_REDUCTION and longer // (2 * reduction) >= self._target_side:
+            reduction *= 2
+        return reduction
+
+    def _finish(self, decoded: Array) -> Array:
+        if self._layout.photometric == "PALETTE COLOR":
+            decoded = palette_to_grey(decoded, self._header)
+        elif decoded.ndim == 3:
+            decoded = colours_to_grey(decoded, self._layout.photometric)
+        return decoded if self._target_side is None else reduce_size(decoded, self._target_side, self._padding)
+
+
+def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None = None) -> Array:
+    """Shrink (H, W) by the largest whole factor that leaves `target_side` pixels on the longer side, by area means.
+
+    A mean that touches padding (a range of values, both inclusive) becomes padding. Up to a factor less one rows and
+    columns are lost at the lower and right edge.
+    """
+    step = min(max(stored.shape) // target_side, *stored.shape)
+    if step < 2:
+        return stored
+    rows, columns = stored.shape[0] // step, stored.shape[1] // step
+    whole = stored[: rows * step, : columns * step]
+    if whole.dtype.itemsize == 4:  # OpenCV has no means of 32-bit integers
+        means = np.rint(_area_means(whole.astype(np.float64), rows, columns)).astype(stored.dtype)
+    else:
+        means = _area_means(whole, rows, columns)
+    if padding is not None:
+        hidden = ((whole >= padding[0]) & (whole <= padding[1])).astype(np.float32)
+        means[_area_means(hidden, rows, columns) > 0] = padding[0]
+    return means
+
+
+def _area_means(values: NDArray[np.number], rows: int, columns: int) -> NDArray[np.number]:
+    means: NDArray[np.number] = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
+    return means

@@ -1,0 +1,147 @@
+"""From stored values to what a reader sees: the grey scale transformations of PS3.3 C.11 as pure functions.
+
+stored values -> Modality LUT or rescale (C.11.1) -> VOI LUT or window (C.11.2) -> inversion for MONOCHROME1 -> 8 bit.
+Everything is computed once for each grey level that occurs, then looked up, so that a float never exists per pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+PERCENTILES = (0.5, 99.5)
+"""Black and white where no usable window is given, in percent of the pixels that are not padding."""
+
+LEAST_SPREAD, LEAST_INSIDE = 0.05, 0.02
+"""A window is usable if it spreads the middle 98% of the pixels over at least this share of the grey scale, and leaves
+at least this share of the pixels neither black nor white. Other windows lie outside the data or flatten it."""
+
+
+@dataclass(frozen=True)
+class LookUpTable:
+    """A Modality or VOI LUT: `entries` (N,) for the inputs `first`, `first` + 1, ...; the ends hold beyond them."""
+
+    first: int
+    entries: Floats
+
+    def __call__(self, values: Floats) -> Floats:
+        """Look up values of any shape; fractions are rounded down (PS3.3 C.11.1.1, C.11.2.1.1)."""
+        return self.entries[np.clip(np.floor(values) - self.first, 0, len(self.entries) - 1).astype(np.intp)]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window of PS3.3 C.11.2.1.2 and C.11.2.1.3; `function` is LINEAR, LINEAR_EXACT or SIGMOID."""
+
+    center: float
+    width: float
+    function: str = "LINEAR"
+
+    @property
+    def valid(self) -> bool:
+        """True if the formula can be evaluated: a width of at least 1 (LINEAR) or above 0 (the others)."""
+        least = self.width >= 1 if self.function == "LINEAR" else self.width > 0
+        return bool(np.isfinite(self.center) and np.isfinite(self.width) and least)
+
+    def __call__(self, values: Floats) -> Floats:
+        """Map values of any shape to 0 (black) .. 1 (white)."""
+        if self.function == "SIGMOID":
+            exponent = np.clip(-4 * (values - self.center) / self.width, -700, 700)  # exp must not overflow
+            return np.asarray(1 / (1 + np.exp(exponent)))
+        center, width = (self.center - 0.5, self.width - 1) if self.function == "LINEAR" else (self.center, self.width)
+        if width == 0:
+            return (values > center).astype(np.float64)
+        return np.clip((values - center) / width + 0.5, 0, 1)
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """How stored values are to be shown; the default is the percentile window and nothing else."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    modality_lut: LookUpTable | None = None
+    """Takes the place of slope and intercept."""
+    voi_luts: tuple[LookUpTable, ...] = ()
+    windows: tuple[Window, ...] = ()
+    """The first usable one of `voi_luts` and `windows`, in this order, is taken."""
+    inverted: bool = False
+    """True where low values are bright: MONOCHROME1, or a Presentation LUT Shape of INVERSE."""
+    padding: tuple[int, int] | None = None
+    """Stored values, both inclusive, that are no part of the picture (PS3.3 C.7.5.1.1.2): left out of the statistics
+    and shown black."""
+
+
+def to_display(stored: NDArray[np.integer], presentation: Presentation) -> NDArray[np.uint8]:
+    """Show stored values (H, W), any integer type, as 8-bit grey (H, W), 255 for white."""
+    levels, index, counts = _levels(stored)
+    padding = np.zeros(len(levels), bool)
+    if presentation.padding is not None:
+        padding = (levels >= presentation.padding[0]) & (levels <= presentation.padding[1])
+    counts = np.where(padding, 0, counts)
+    shown = _show(apply_modality(levels.astype(np.float64), presentation), counts, presentation)
+    grey = np.rint(255 * (1 - shown if presentation.inverted else shown)).astype(np.uint8)
+    return np.where(padding, np.uint8(0), grey)[index]
+
+
+def apply_modality(values: Floats, presentation: Presentation) -> Floats:
+    """Stored values of any shape to the modality's units (PS3.3 C.11.1)."""
+    if presentation.modality_lut is not None:
+        return presentation.modality_lut(values)
+    return values * presentation.slope + presentation.intercept
+
+
+def percentile_window(values: Floats, counts: NDArray[np.integer]) -> Window:
+    """The LINEAR_EXACT window between the `PERCENTILES` of values (N,) that occur `counts` (N,) times."""
+    low, high = _percentiles(values, counts, PERCENTILES)
+    if low == high:
+        present = values[counts > 0]
+        low, high = present.min(), present.max()
+    return Window((low + high) / 2, high - low, "LINEAR_EXACT")
+
+
+def _levels(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.integer]]:
+    """(levels (N,) ascending, index of each pixel's level (H, W), count of each level (N,))."""
+    low, high = int(stored.min()), int(stored.max())
+    if high - low >= 1 << 16:
+        levels, index, counts = np.unique(stored, return_inverse=True, return_counts=True)
+        return levels.astype(np.int64), index.reshape(stored.shape), counts
+    index = stored.astype(np.int64) - low
+    return np.arange(low, high + 1), index, np.bincount(index.ravel(), minlength=high - low + 1)
+
+
+def _show(values: Floats, counts: NDArray[np.integer], presentation: Presentation) -> Floats:
+    """Modality values (N,) that occur `counts` (N,) times to 0 .. 1."""
+    if not counts.any():
+        return np.zeros_like(values)
+    for table in presentation.voi_luts:
+        # Headers often claim 16 bits for entries of 12: the entries themselves say what white is.
+        shown = table(values) / max(1, 2 ** int(table.entries.max()).bit_length() - 1)
+        if _is_usable(shown, values, counts):
+            return shown
+    for window in presentation.windows:
+        if window.valid and _is_usable(shown := window(values), values, counts):
+            return shown
+    window = percentile_window(values, counts)
+    return window(values) if window.valid else np.zeros_like(values)
+
+
+def _is_usable(shown: Floats, values: Floats, counts: NDArray[np.integer]) -> bool:
+    present = values[counts > 0]
+    if present.min() == present.max():
+        return True  # a constant picture is flat in any window
+    low, high = _percentiles(shown, counts, (1, 99))
+    inside = counts[(shown > 0) & (shown < 1)].sum() / counts.sum()
+    return bool(high - low >= LEAST_SPREAD and inside >= LEAST_INSIDE)
+
+
+def _percentiles(values: Floats, counts: NDArray[np.integer], percents: tuple[float, float]) -> tuple[float, float]:
+    """Lower percentiles of values (N,) that occur `counts` (N,) times."""
+    order = np.argsort(values, kind="stable")
+    running = np.cumsum(counts[order])
+    low, high = np.searchsorted(running, np.multiply(percents, running[-1] / 100), side="left")
+    return float(values[order[low]]), float(values[order[high]])

@@ -1,0 +1,217 @@
+"""The header of a DICOM file that nobody vouches for: bounded in size and effort, silent, tolerant value by value.
+
+pydicom does the parsing. What is added: limits (PS3.10 file meta first, then a bounded inflate), a stop at the pixel
+data, silence (pydicom's warnings quote values of the patient's header), and access that takes a damaged value as absent.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import imagecodecs
+import pydicom.config
+from pydicom import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from embedkit.dicom.reasons import reject
+from embedkit.errors import RejectedFile
+
+MAX_READS = 500_000
+"""Reads of the parser, about two an element: a second of work. Real radiographs have some hundred elements."""
+
+UNDEFINED_LENGTH = 0xFFFF_FFFF
+_PIXEL_DATA = 0x7FE0_0010
+_PIXEL_GROUP_ELEMENTS = {0x7FE0_0008, 0x7FE0_0009, _PIXEL_DATA}  # float, double float, integer
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+
+
+@dataclass(frozen=True)
+class PixelElement:
+    """The Pixel Data element, its value not yet looked at."""
+
+    value: memoryview
+    """From the first byte of the value to the end of the file, or of what it inflates to."""
+    length: int
+    """As declared; `UNDEFINED_LENGTH` where the value is encapsulated."""
+    vr: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """A parsed header. Its methods give "", 0 or () for what is absent or damaged."""
+
+    dataset: Dataset
+    transfer_syntax: str
+    pixels: PixelElement | None
+    cut_short: bool
+    """True if the file ends in the middle of an element."""
+
+    def text(self, keyword: str, longest: int = 64) -> str:
+        """A value as one line of printable characters."""
+        value = self._value(keyword)
+        text = "\\".join(map(str, value)) if isinstance(value, list) else str(value)
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:longest]
+
+    def uid(self, keyword: str) -> str:
+        """A value that has the shape of a UID (PS3.5 9.1)."""
+        text = self.text(keyword, longest=128)
+        return text if len(text) <= 64 and _UID.fullmatch(text) else ""
+
+    def integer(self, keyword: str, default: int = 0) -> int:
+        """The first value, if it is a whole number."""
+        first = self.numbers(keyword)[:1]
+        return int(first[0]) if first and first[0].is_integer() else default
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """All values, if each is a finite number."""
+        value = self._value(keyword)
+        try:
+            numbers = tuple(float(number) for number in (value if isinstance(value, list) else [value]))
+        except (TypeError, ValueError, OverflowError):
+            return ()
+        return numbers if all(map(math.isfinite, numbers)) else ()
+
+    def items(self, keyword: str) -> list[Dataset]:
+        """The items of a sequence."""
+        value = self._value(keyword)
+        return [item for item in value if isinstance(item, Dataset)] if isinstance(value, list) else []
+
+    def _value(self, keyword: str) -> object:
+        return value_of(self.dataset, keyword)
+
+
+def value_of(dataset: Dataset, keyword: str) -> object:
+    """A value of a data set: a list where there are several, "" where it is absent or damaged."""
+    try:
+        value = dataset.get(keyword)
+        if value is None or isinstance(value, str | bytes | int | float):
+            return "" if value is None else value
+        return list(value) if hasattr(value, "__iter__") else value
+    except Exception:  # a value is decoded on first access, and a damaged one raises almost anything
+        return ""
+
+
+def read_header(content: bytes, *, bare: bool, max_inflated_bytes: int) -> Header:
+    """Parse a DICOM file up to its pixel data; `bare` is one without preamble.
+
+    Raises
+    ------
+    RejectedFile
+        ``header-unreadable``, ``header-too-large`` or ``dicomdir``.
+    """
+    try:
+        return _read_header(content, bare, max_inflated_bytes)
+    except (RejectedFile, MemoryError):
+        raise
+    except Exception as error:  # pydicom raises almost anything on damaged input, RecursionError among it
+        raise reject("header-unreadable") from error
+
+
+def _read_header(content: bytes, bare: bool, max_inflated_bytes: int) -> Header:
+    file = _BoundedReader(content)
+    file.seek(0 if bare else 132)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    if value_of(meta, "MediaStorageSOPClassUID") == "1.2.840.10008.1.3.10":
+        raise reject("dicomdir")
+    syntax = str(value_of(meta, "TransferSyntaxUID")) or _guess_syntax(content, file.tell())
+    if syntax == DeflatedExplicitVRLittleEndian:
+        content = _inflate(content[file.tell() :], max_inflated_bytes)
+        file = _BoundedReader(content)
+    pixels: list[PixelElement] = []
+
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag == _PIXEL_DATA:
+            pixels.append(PixelElement(memoryview(content)[file.tell() :], length, vr or "OW"))
+        return tag in _PIXEL_GROUP_ELEMENTS
+
+    little_endian = syntax != ExplicitVRBigEndian
+    dataset = read_dataset(file, syntax == ImplicitVRLittleEndian, little_endian, stop_when=at_pixels)
+    return Header(dataset, syntax, pixels[0] if pixels else None, file.fell_short)
+
+
+class _BoundedReader(io.BytesIO):
+    """A file in memory that counts reads, and knows whether one asked for more than there was."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.reads = 0
+        self.fell_short = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > MAX_READS:
+            raise reject("header-too-large")
+        found = super().read(size)
+        if size and len(found) < size and (found or size != 8):  # 8 bytes begin an element; none are the regular end
+            self.fell_short = True
+        return found
+
+
+def _guess_syntax(content: bytes, start: int) -> str:
+    vr = content[start + 4 : start + 6]
+    return ExplicitVRLittleEndian if vr.isalpha() and vr.isupper() else ImplicitVRLittleEndian
+
+
+def _inflate(deflated: bytes, limit: int) -> bytes:
+    """Inflate a raw deflate stream (PS3.5 A.5) into at most `limit` bytes."""
+    size = min(limit, 4 * len(deflated) + 65536)
+    while True:
+        try:
+            return bytes(imagecodecs.deflate_decode(deflated, raw=True, out=size))
+        except imagecodecs.DeflateError as error:
+            if "INSUFFICIENT_SPACE" not in str(error):
+                raise
+            if size == limit:
+                raise reject("header-too-large") from error
+        size = min(limit, 4 * size)
+
+
+class _Silence:
+    """Counts who reads, so that one thread's end of reading does not make another's warnings heard."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._restore = ExitStack()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if self._readers == 0:
+                self._begin()
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if self._readers == 0:
+                    self._restore.close()
+
+    def _begin(self) -> None:
+        self._restore.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        settings, logger = pydicom.config.settings, logging.getLogger("pydicom")
+        self._restore.callback(setattr, settings, "reading_validation_mode", settings.reading_validation_mode)
+        self._restore.callback(setattr, logger, "disabled", logger.disabled)
+        settings.reading_validation_mode = pydicom.config.IGNORE
+        logger.disabled = True
+
+
+silence = _Silence()
+"""``with silence():`` keeps pydicom from warning, logging and validating while headers are read or accessed."""

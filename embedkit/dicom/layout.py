@@ -1,0 +1,102 @@
+"""How the pixels of a file are laid out (PS3.3 C.7.6.3), checked against the limits before anything is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.dicom.header import Header
+from embedkit.dicom.reasons import reject
+
+_COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
+_GREYS = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
+
+
+@dataclass(frozen=True)
+class PixelLayout:
+    """The attributes of the Image Pixel module that decoding needs, with the header's slips put right."""
+
+    rows: int
+    columns: int
+    samples: int
+    frames: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    photometric: str
+    planar: bool
+    """True if each colour has a plane of its own."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one uncompressed frame; YBR_FULL_422 shares its two chroma samples between two pixels."""
+        samples = 2 if self.photometric == "YBR_FULL_422" else self.samples
+        return self.rows * self.columns * samples * self.bits_allocated // 8
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger]:
+        """Unsigned, little endian, of the allocated size."""
+        return np.dtype(f"<u{self.bits_allocated // 8}")
+
+
+def read_layout(header: Header, *, max_pixel_bytes: int, max_frames: int) -> PixelLayout:
+    """Read the layout.
+
+    Raises
+    ------
+    RejectedFile
+        ``header-incomplete``, ``unsupported-pixels``, ``too-many-pixels`` or ``too-many-frames``.
+    """
+    samples = header.integer("SamplesPerPixel", 1)
+    allocated = header.integer("BitsAllocated")
+    stored = header.integer("BitsStored", allocated)
+    stored = stored if 0 < stored <= allocated else allocated
+    high_bit = header.integer("HighBit", stored - 1)
+    layout = PixelLayout(
+        rows=header.integer("Rows"),
+        columns=header.integer("Columns"),
+        samples=samples,
+        frames=max(1, header.integer("NumberOfFrames", 1)),
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=high_bit if stored - 1 <= high_bit < allocated else stored - 1,
+        signed=header.integer("PixelRepresentation") == 1,
+        photometric=header.text("PhotometricInterpretation") or ("MONOCHROME2" if samples == 1 else "RGB"),
+        planar=header.integer("PlanarConfiguration") == 1,
+    )
+    _check(layout, max_pixel_bytes, max_frames)
+    return layout
+
+
+def _check(layout: PixelLayout, max_pixel_bytes: int, max_frames: int) -> None:
+    if layout.rows < 1 or layout.columns < 1 or layout.bits_allocated < 1:
+        raise reject("header-incomplete")
+    is_read = (layout.samples == 1 and layout.photometric in _GREYS) or (
+        layout.samples == 3 and layout.photometric in _COLOURS
+    )
+    if not is_read or layout.bits_allocated not in {8, 16, 32}:
+        raise reject("unsupported-pixels")
+    if layout.frames > max_frames:
+        raise reject("too-many-frames")
+    if layout.rows * layout.columns * layout.samples * layout.frames * layout.bits_allocated // 8 > max_pixel_bytes:
+        raise reject("too-many-pixels")
+
+
+def to_stored_values(raw: NDArray[np.integer], bits: int, *, signed: bool, shift: int = 0) -> NDArray[np.integer]:
+    """Take `bits` bits of each raw value, the lowest one at bit `shift`, and extend the sign if `signed`.
+
+    The bits above may hold anything, overlays of old files among them (PS3.5 8.1.1). Works on any shape; gives the
+    raw type with or without sign.
+    """
+    size = raw.dtype.itemsize
+    unsigned = raw.view(f"u{size}") >> shift if shift else raw.view(f"u{size}")
+    unused = 8 * size - bits
+    if signed:
+        values = unsigned.view(f"i{size}")
+        return (values << unused) >> unused if unused else values
+    if unused and int(unsigned.max()) >> bits:
+        return unsigned & ((1 << bits) - 1)
+    return unsigned

@@ -1,0 +1,91 @@
+"""PNG, JPEG and TIFF files that are no DICOM: pictures as they are, in grey, upright, a TIFF's pages as frames.
+
+Pillow reads the headers, for the limits; OpenCV decodes, because it keeps 16 bits, follows the EXIF orientation and
+turns colours into grey by itself.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from embedkit.dicom.frames import reduce_size
+from embedkit.dicom.grey import Presentation, to_display
+from embedkit.dicom.kinds import FileKind
+from embedkit.dicom.reasons import reject
+
+_OPENERS = {FileKind.PNG: PngImageFile, FileKind.JPEG: JpegImageFile, FileKind.TIFF: TiffImageFile}
+_FLAGS = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
+_BYTES_PER_PIXEL = 8  # four samples of 16 bits: what a decoder may hold at worst
+_PHOTOMETRIC = 262  # TIFF tag PhotometricInterpretation: 0 is WhiteIsZero
+
+
+@dataclass(frozen=True)
+class PlainImage:
+    """The frames of a plain picture file as display grey, and the size and depth of the first before reduction."""
+
+    frames: tuple[NDArray[np.uint8], ...]
+    rows: int
+    columns: int
+    bits: int
+
+
+def read_plain_image(
+    content: bytes, kind: FileKind, *, target_side: int | None, max_pixel_bytes: int, max_frames: int
+) -> PlainImage:
+    """Decode a PNG, JPEG or TIFF. Pictures of 8 bits are taken as they are, deeper ones windowed by percentiles.
+
+    Raises
+    ------
+    RejectedFile
+        ``decode-failed``, ``too-many-pixels``, ``too-many-frames`` or ``unsupported-pixels``.
+    """
+    try:
+        white_is_zero = _check_header(content, kind, max_pixel_bytes, max_frames)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, OverflowError) as error:
+        raise reject("decode-failed") from error
+    pages = _decode(content, kind)
+    if not pages or any(page.dtype.itemsize > 2 for page in pages):
+        raise reject("unsupported-pixels" if pages else "decode-failed")
+    bits = 8 * pages[0].dtype.itemsize
+    if white_is_zero and bits == 16:  # OpenCV turns only 8-bit pictures around
+        pages = [~page for page in pages]
+    rows, columns = pages[0].shape
+    reduced = pages if target_side is None else [reduce_size(page, target_side) for page in pages]
+    return PlainImage(tuple(map(_show, reduced)), rows, columns, bits)
+
+
+def _check_header(content: bytes, kind: FileKind, max_pixel_bytes: int, max_frames: int) -> bool:
+    """Hold every page against the limits before any is decoded; True if a TIFF's zeros are white."""
+    image = _OPENERS[kind](io.BytesIO(content))
+    left = max_pixel_bytes
+    for page in range(getattr(image, "n_frames", 1) if kind is FileKind.TIFF else 1):
+        if page >= max_frames:
+            raise reject("too-many-frames")
+        image.seek(page)
+        left -= image.width * image.height * _BYTES_PER_PIXEL
+        if left < 0:
+            raise reject("too-many-pixels")
+    return isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
+
+
+def _decode(content: bytes, kind: FileKind) -> list[NDArray[np.unsignedinteger]]:
+    data = np.frombuffer(content, np.uint8)
+    try:
+        if kind is FileKind.TIFF:
+            return list(cv2.imdecodemulti(data, _FLAGS)[1])
+        page = cv2.imdecode(data, _FLAGS)
+    except cv2.error as error:
+        raise reject("decode-failed") from error
+    return [] if page is None else [page]
+
+
+def _show(page: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
+    return page if page.dtype == np.uint8 else to_display(page, Presentation())

@@ -1,0 +1,174 @@
+"""One file to header facts and display grey: `read_file` is what a worker does for each file of a dump."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.dicom.facts import read_facts
+from embedkit.dicom.files import FoundFile
+from embedkit.dicom.frames import FrameReader
+from embedkit.dicom.grey import to_display
+from embedkit.dicom.header import Header, read_header, silence
+from embedkit.dicom.instance import InstanceFacts
+from embedkit.dicom.kinds import FileKind, kind_of
+from embedkit.dicom.layout import read_layout
+from embedkit.dicom.plain_images import read_plain_image
+from embedkit.dicom.presentation import read_presentation
+from embedkit.dicom.reasons import reject
+from embedkit.dicom.vocabulary import Vocabulary
+
+_MODALITIES = {  # of SOP classes that allow no other (PS3.3 A.2, A.26); some files leave Modality empty
+    "1.2.840.10008.5.1.4.1.1.1": "CR",
+    "1.2.840.10008.5.1.4.1.1.1.1": "DX",
+    "1.2.840.10008.5.1.4.1.1.1.1.1": "DX",
+}
+_EXECUTABLE = (b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What is taken, and the limits within which it is read."""
+
+    modalities: frozenset[str] = frozenset({"CR", "DX", "RG"})
+    patient_key: bytes = b""
+    """The key of the patient hashes; it stays with the index."""
+    vocabulary: Vocabulary | None = None
+    """Maps labels of the header to regions; None leaves labels unread."""
+    target_side: int | None = 512
+    """Frames are reduced to no less than this on their longer side; None gives them whole."""
+    max_file_bytes: int = 1 << 30
+    max_pixel_bytes: int = 1 << 29
+    """Bytes of all frames of a file, uncompressed."""
+    max_frames: int = 256
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """The bytes of a file, read once, and their sha256 in hex."""
+
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """What was read of one file."""
+
+    facts: InstanceFacts
+    content_sha256: str
+    frames: tuple[NDArray[np.uint8], ...]
+    """Display grey (height, width), 255 is white, one array a frame."""
+    notes: tuple[str, ...] = ()
+    """Codes of `reasons.NOTES`: what was odd."""
+
+
+def read_file(found: FoundFile, options: ReadingOptions) -> ReadFile:
+    """Read one file: `read_content` of its `load_content`.
+
+    Raises
+    ------
+    RejectedFile
+        With a reason of `reasons.REASONS`.
+    """
+    return read_content(load_content(found, options), options)
+
+
+def load_content(found: FoundFile, options: ReadingOptions) -> FileContent:
+    """Read the bytes of a regular file. A caller that wants the hash of a rejected file begins here.
+
+    Raises
+    ------
+    RejectedFile
+        ``not-a-regular-file``, ``unreadable``, ``file-too-large``, ``empty-file``.
+    """
+    if found.reason:
+        raise reject(found.reason)
+    try:
+        # The entry may have become a link or a pipe since the walk: neither is followed or waited for.
+        descriptor = os.open(found.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise reject("not-a-regular-file")
+            if status.st_size > options.max_file_bytes:
+                raise reject("file-too-large")
+            data = file.read(options.max_file_bytes)
+    except OSError as error:
+        raise reject("unreadable") from error
+    if not data:
+        raise reject("empty-file")
+    return FileContent(data, hashlib.sha256(data).hexdigest())
+
+
+def read_content(content: FileContent, options: ReadingOptions) -> ReadFile:
+    """Read a file that is in memory, by what it contains.
+
+    Raises
+    ------
+    RejectedFile
+        With a reason of `reasons.REASONS`.
+    """
+    kind = kind_of(content.data)
+    if kind is FileKind.OTHER:
+        raise reject("not-an-image")
+    if kind not in {FileKind.DICOM, FileKind.BARE_DICOM}:
+        return _read_plain(content, kind, options)
+    with silence():
+        return _read_dicom(content, kind, options)
+
+
+def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -> ReadFile:
+    bare = kind is FileKind.BARE_DICOM
+    header = read_header(content.data, bare=bare, max_inflated_bytes=options.max_pixel_bytes)
+    _check_object(header, options.modalities)
+    layout = read_layout(header, max_pixel_bytes=options.max_pixel_bytes, max_frames=options.max_frames)
+    presentation = read_presentation(header, layout)
+    reader = FrameReader(
+        header,
+        layout,
+        target_side=options.target_side,
+        padding=presentation.padding,
+        max_frames=options.max_frames,
+    )
+    frames = tuple(to_display(frame, presentation) for frame in reader)
+    facts = read_facts(header, layout, patient_key=options.patient_key, vocabulary=options.vocabulary)
+    notes = ["no-preamble"] if bare else []
+    notes += ["executable-preamble"] if not bare and content.data.startswith(_EXECUTABLE) else []
+    return ReadFile(replace(facts, frames=len(frames)), content.sha256, frames, (*notes, *reader.notes))
+
+
+def _check_object(header: Header, modalities: frozenset[str]) -> None:
+    """Turn away what is no picture, or none of the kind that was asked for."""
+    if not header.uid("SOPInstanceUID"):
+        raise reject("header-incomplete")
+    implied = _MODALITIES.get(header.uid("SOPClassUID"), "")
+    if header.pixels is None:
+        raise reject("header-incomplete" if header.cut_short or implied else "no-pixel-data")
+    modality = header.text("Modality").upper() or implied
+    if modality not in modalities:
+        raise reject("other-modality")
+
+
+def _read_plain(content: FileContent, kind: FileKind, options: ReadingOptions) -> ReadFile:
+    image = read_plain_image(
+        content.data,
+        kind,
+        target_side=options.target_side,
+        max_pixel_bytes=options.max_pixel_bytes,
+        max_frames=options.max_frames,
+    )
+    facts = InstanceFacts(
+        sop_instance_uid=f"2.25.{int(content.sha256[:32], 16)}",  # a UID made from a UUID (PS3.5 B.2)
+        rows=image.rows,
+        columns=image.columns,
+        bits_stored=image.bits,
+        frames=len(image.frames),
+        photometric="MONOCHROME2",
+    )
+    return ReadFile(facts, content.sha256, image.frames)
