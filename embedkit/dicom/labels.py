@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import warnings
 from collections.abc import Iterator, MutableSequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ from pathlib import Path, PurePath
 
 from pydicom import Dataset
 
+from embedkit.dicom.header import silence
 from embedkit.dicom.vocabulary import Vocabulary, fold
 from embedkit.errors import UsageError
 
@@ -63,8 +63,7 @@ def label_of(header: Dataset, vocabulary: Vocabulary) -> Label:
     region "". Of a description only the matched words are kept: free text may hold names. Damaged elements are
     passed over.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's warnings quote values of the header
+    with silence():
         first = Label("", "", "")
         for region, verbatim, source in _candidates(header, vocabulary):
             given = _presentable(verbatim, header, vocabulary)

@@ -1,0 +1,44 @@
+"""From a file to its pictures: what a worker process does for each file of a dump."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.dicom.files import FoundFile
+from embedkit.dicom.instance import InstanceFacts
+from embedkit.dicom.reading import ReadingOptions, load_content, read_content
+from embedkit.errors import RejectedFile
+from embedkit.image.picture import clean
+
+
+@dataclass(frozen=True)
+class PreparedFile:
+    """What an index keeps of one file: its facts and pictures, or the reason why it has none."""
+
+    content_sha256: str
+    """Of the file's bytes, in hex; "" where they could not be read."""
+    facts: InstanceFacts | None
+    """None where the file was rejected."""
+    pictures: tuple[NDArray[np.uint8], ...] = ()
+    """One a frame, each uint8 (256, 256)."""
+    reason: str = ""
+    """Code of the rejection; "" where there are pictures."""
+    notes: tuple[str, ...] = ()
+
+
+def prepare_file(found: FoundFile, options: ReadingOptions) -> PreparedFile:
+    """Read a file and clean its frames. A file that cannot become a picture comes back with the reason."""
+    cv2.setNumThreads(1)  # one process a core is parallel enough
+    sha256 = ""
+    try:
+        content = load_content(found, options)
+        sha256 = content.sha256
+        read = read_content(content, options)
+    except RejectedFile as rejection:
+        return PreparedFile(sha256, None, reason=rejection.reason)
+    pictures = tuple(clean(frame) for frame in read.frames)
+    return PreparedFile(sha256, read.facts, pictures, notes=read.notes)
