@@ -1,0 +1,18 @@
+"""Label quality: wrong labels, foreign and unusable images, near-duplicates, missing labels."""
+
+from embedkit.quality.classification import Classification, RegionClassifier, classify_images, fit_classifier
+from embedkit.quality.issues import find_label_issues
+from embedkit.quality.ranking import LabelRanking, rank_label_issues
+from embedkit.quality.table import ISSUES, IssueTable
+
+__all__ = [
+    "ISSUES",
+    "Classification",
+    "IssueTable",
+    "LabelRanking",
+    "RegionClassifier",
+    "classify_images",
+    "find_label_issues",
+    "fit_classifier",
+    "rank_label_issues",
+]

@@ -1,0 +1,185 @@
+"""Finding everything that is wrong with the labels of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from embedkit.errors import UsageError
+from embedkit.heads.neighbours import Flags
+from embedkit.indexes import Index
+from embedkit.quality.duplicates import Duplicates, find_duplicates
+from embedkit.quality.outliers import LEAST_IMAGES, score_out_of_domain
+from embedkit.quality.pictures import Numbers, score_unusable
+from embedkit.quality.ranking import LabelRanking, rank_label_issues
+from embedkit.quality.table import (
+    MISLABELLED,
+    MISSING_LABEL,
+    NEAR_DUPLICATE,
+    NONE,
+    OUT_OF_DOMAIN,
+    SCHEMA,
+    UNUSABLE,
+    IssueTable,
+)
+
+_PICTURES_AT_ONCE = 1024
+_ORDER = (UNUSABLE, OUT_OF_DOMAIN, MISLABELLED, NEAR_DUPLICATE, MISSING_LABEL, NONE)
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """What was found out about each image, float64 (N,), 0..1."""
+
+    labels: LabelRanking
+    foreign: Numbers
+    unusable: Numbers
+    duplicates: Duplicates
+    notes: tuple[str, ...]
+
+
+def find_label_issues(index: Index, *, space: str | None = None, all_images: bool = False, seed: int = 0) -> IssueTable:
+    """Find wrong labels, foreign, unusable and repeated images, and missing labels.
+
+    Parameters
+    ----------
+    index
+        An open index; regions, patients, vectors and pictures are read from it.
+    space
+        The vector space, of an encoder that has not seen the labels; may be left out where there is one.
+    all_images
+        Add a row with the issue `none` for every image without any.
+    seed
+        Of the folds; the same index and seed give the same table.
+
+    Raises
+    ------
+    UsageError
+        ``empty-index`` where there is no image; ``unknown-space`` or ``several-spaces``.
+    """
+    if len(index.images) == 0:
+        raise UsageError("empty-index", "the index holds no image: embed some first")
+    findings = _examine(index, space, seed)
+    columns = {name: index.images[name].to_pylist() for name in ("image_id", "sop_instance_uid", "path", "region")}
+    entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
+    return IssueTable(
+        _tabulate(entries, findings.labels, columns),
+        tuple(entry.row for entry in entries),
+        len(index.images),
+        findings.notes,
+    )
+
+
+def _examine(index: Index, space: str | None, seed: int) -> _Findings:
+    regions, patients = (index.images[name].to_pylist() for name in ("region", "patient"))
+    count = len(regions)
+    unusable = np.zeros(count)
+    for start in range(0, count, _PICTURES_AT_ONCE):
+        rows = np.arange(start, min(start + _PICTURES_AT_ONCE, count))
+        unusable[rows] = score_unusable(index.pictures(rows))
+    labels = rank_label_issues(
+        regions,
+        index.vectors(space),
+        groups=patients,
+        search=lambda queries, k: index.nearest(queries, k, space),
+        seed=seed,
+    )
+    notes, foreign, around = list(labels.notes), np.zeros(count), labels.surroundings
+    labelled = int(np.count_nonzero(labels.given >= 0))
+    if around is None or labelled < LEAST_IMAGES:
+        notes.append(
+            f"Out-of-domain images are looked for among {LEAST_IMAGES} labelled images or more; here are {labelled}."
+        )
+    else:
+        foreign = score_out_of_domain(around)
+    duplicates = Duplicates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    if around is not None:
+        instances = index.images["sop_instance_uid"].to_pylist()
+        duplicates = _without(find_duplicates(around.twins, instances, index.pictures), unusable > 0.5)
+    return _Findings(labels, foreign, unusable, duplicates, tuple(notes))
+
+
+def _without(duplicates: Duplicates, left_out: Flags) -> Duplicates:
+    """Blank plates resemble each other and are no duplicates."""
+    kept = ~(left_out[duplicates.first] | left_out[duplicates.second])
+    return Duplicates(duplicates.first[kept], duplicates.second[kept], duplicates.score[kept])
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One row of the table: an issue of an image, with the other images that show it (none: its neighbours)."""
+
+    row: int
+    issue: str
+    score: float
+    evidence: tuple[int, ...] = ()
+
+
+def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
+    labels = found.labels
+    blank = found.unusable > 0.5
+    foreign = (found.foreign > 0.5) & ~blank
+    wrong = labels.is_issue & ~blank & ~(foreign & (found.foreign >= labels.score))
+    missing = labels.given < 0
+    repeated = np.zeros(len(blank), dtype=bool)
+    for entry in _list_duplicates(found.duplicates):
+        repeated[entry.row] = True
+        yield entry
+    for flags, issue, score in (
+        (blank, UNUSABLE, found.unusable),
+        (foreign, OUT_OF_DOMAIN, found.foreign),
+        (wrong, MISLABELLED, labels.score),
+        (missing, MISSING_LABEL, 1 - labels.confidence),
+    ):
+        for row in np.flatnonzero(flags).tolist():
+            yield _Entry(row, issue, float(score[row]))
+    if all_images:
+        for row in np.flatnonzero(~(blank | foreign | wrong | missing | repeated)).tolist():
+            yield _Entry(row, NONE, float(labels.score[row]))
+
+
+def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:
+    """Yield an entry for each image that is shown by another one too, with the others, the surest first."""
+    one = np.concatenate([duplicates.first, duplicates.second])
+    other = np.concatenate([duplicates.second, duplicates.first])
+    score = np.concatenate([duplicates.score, duplicates.score])
+    order = np.lexsort((other, -score, one))
+    rows, starts = np.unique(one[order], return_index=True)
+    for row, members in zip(rows.tolist(), np.split(order, starts[1:]) if len(rows) else [], strict=True):
+        yield _Entry(row, NEAR_DUPLICATE, float(score[members[0]]), tuple(other[members].tolist()))
+
+
+def _tabulate(entries: list[_Entry], labels: LabelRanking, columns: dict[str, list[str]]) -> pa.Table:
+    hidden = {entry.row for entry in entries if entry.issue in (UNUSABLE, OUT_OF_DOMAIN)}
+    hidden -= {entry.row for entry in entries if entry.issue == MISLABELLED}
+    return pa.Table.from_pylist(
+        [
+            _describe(rank, entry, labels, columns, suggest=entry.row not in hidden)
+            for rank, entry in enumerate(entries, start=1)
+        ],
+        schema=SCHEMA,
+    )
+
+
+def _describe(
+    rank: int, entry: _Entry, labels: LabelRanking, columns: dict[str, list[str]], *, suggest: bool
+) -> dict[str, object]:
+    row = entry.row
+    suggested = int(labels.suggested[row])
+    known = suggest and suggested >= 0
+    evidence = entry.evidence or [near for near in labels.neighbours[row].tolist() if near >= 0]
+    return {
+        "rank": rank,
+        "sop_instance_uid": columns["sop_instance_uid"][row],
+        "path": columns["path"][row],
+        "issue": entry.issue,
+        "given_region": columns["region"][row],
+        "suggested_region": labels.classes[suggested] if known else "",
+        "score": entry.score,
+        "confidence": float(labels.confidence[row]) if known else 0.0,
+        "neighbour_agreement": float(labels.neighbour_agreement[row]) if known else 0.0,
+        "evidence": ";".join(columns["image_id"][near] for near in evidence),
+    }

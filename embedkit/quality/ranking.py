@@ -1,0 +1,148 @@
+"""Ranking images by how likely their label is wrong, on plain arrays.
+
+Three signs are fused: the log margin of a head's out-of-fold probabilities after a second fit without the images that
+confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and the ratio of distances to images of
+the same and of another label, before and after the flagged ones are left out (see `surroundings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from embedkit.heads import FoldedHeads, Search, build_search
+from embedkit.heads.folds import Ints
+from embedkit.heads.moments import Floats
+from embedkit.heads.neighbours import Flags
+from embedkit.quality.confident import find_confident_errors
+from embedkit.quality.fusion import add_signs, log_margin, read_as_probability
+from embedkit.quality.inputs import RankingInput, check_input
+from embedkit.quality.pictures import Numbers
+from embedkit.quality.surroundings import EVIDENCE, Surroundings, look_around
+
+
+@dataclass(frozen=True)
+class LabelRanking:
+    """What is held of the label of each of N images; row for row with the input."""
+
+    classes: tuple[str, ...]
+    given: Ints
+    """int64 (N,), number in `classes`; -1 for a missing label."""
+    suggested: Ints
+    """int64 (N,), number in `classes`; -1 where nothing can be suggested."""
+    score: Numbers
+    """float64 (N,), 0..1: how likely the given label is wrong; 0 where there is none or it cannot be checked."""
+    confidence: Numbers
+    """float64 (N,): the probability of the suggested class."""
+    neighbour_agreement: Numbers
+    """float64 (N,): the share of the neighbours' vote that the suggested class has; 0 without vectors."""
+    probabilities: Floats
+    """float32 (N, K): out-of-fold probabilities after the second fit; all zero where no head could be fitted."""
+    surroundings: Surroundings | None
+    notes: tuple[str, ...]
+    """What could not be done, one sentence each."""
+
+    @property
+    def is_issue(self) -> Flags:
+        """Whether the label is held to be wrong, bool (N,)."""
+        return np.asarray((self.score > 0.5) & (self.suggested != self.given) & (self.given >= 0), dtype=bool)
+
+    @property
+    def order(self) -> Ints:
+        """All rows, the most suspicious first, int64 (N,); ties in the order of the input."""
+        return np.argsort(-self.score, kind="stable")
+
+    @property
+    def neighbours(self) -> Ints:
+        """The five nearest images of other patients, int64 (N, 5), -1 where there are fewer."""
+        if self.surroundings is None:
+            return np.full((len(self.given), EVIDENCE), -1, dtype=np.int64)
+        return self.surroundings.nearest[:, :EVIDENCE]
+
+
+def rank_label_issues(
+    labels: npt.ArrayLike,
+    vectors: npt.ArrayLike | None = None,
+    pred_probs: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    search: Search | None = None,
+    seed: int = 0,
+) -> LabelRanking:
+    """Rank images by how likely their label is wrong.
+
+    Parameters
+    ----------
+    labels
+        N labels, text or whole numbers; None, "", NaN or a negative number for a missing one.
+    vectors
+        float (N, D), of an encoder that has not seen the labels. Zero or non-finite vectors are refused.
+    pred_probs
+        float (N, K), out-of-fold probabilities, columns in the order of `classes` (by default the sorted labels).
+        Without them a linear head is cross-validated on the vectors. At least one of the two must be given.
+    groups
+        N patient ids; images of a group are never split between folds, never each other's neighbour. None or "" for an
+        image of its own.
+    classes
+        The names that `labels` may have, in the order of the columns of `pred_probs`.
+    search
+        A neighbour search among the vectors, such as `Index.nearest`; by default one is built.
+    seed
+        Of the folds; the same input and seed give the same ranking.
+
+    Raises
+    ------
+    UsageError
+        ``bad-labels``, ``bad-vectors``, ``bad-probabilities``, ``bad-groups`` or ``nothing-to-rank-by``.
+    """
+    data = check_input(labels, vectors, pred_probs, groups, classes)
+    probabilities, dropped = _fit_twice(data, seed)
+    around = None
+    if data.vectors is not None and len(data.codes) > 1:
+        around = look_around(
+            search or build_search(data.vectors),
+            data.vectors,
+            data.codes,
+            data.groups,
+            dropped=dropped,
+            classes=len(data.classes),
+        )
+    return _judge(data, probabilities, dropped, around)
+
+
+def _fit_twice(data: RankingInput, seed: int) -> tuple[Floats, Flags]:
+    """Out-of-fold probabilities, float32 (N, K), of heads fitted without what is flagged, and the flags, bool (N,)."""
+    codes, checkable, classes = data.codes, data.checkable, len(data.classes)
+    dropped = np.zeros(len(codes), dtype=bool)
+    if data.probabilities is not None:
+        dropped[checkable] = find_confident_errors(codes[checkable], data.probabilities[checkable])
+        return data.probabilities, dropped
+    if data.vectors is None or classes < 2 or len(np.unique(data.groups[codes >= 0])) < 2:
+        return np.zeros((len(codes), classes), dtype=np.float32), dropped
+    heads = FoldedHeads(data.vectors, codes, data.groups, classes, seed=seed)
+    dropped[checkable] = find_confident_errors(codes[checkable], heads.probabilities()[checkable])
+    return heads.probabilities(dropped), dropped
+
+
+def _judge(data: RankingInput, probabilities: Floats, dropped: Flags, around: Surroundings | None) -> LabelRanking:
+    """Fuse the signs into a score, and name the class that fits best."""
+    row = np.arange(len(data.codes))
+    votes = np.zeros_like(probabilities) if around is None else around.votes
+    belief = (probabilities if probabilities.any() else votes).astype(np.float64)
+    score = np.zeros(len(row))
+    checkable = data.checkable
+    if checkable.any():
+        signs = [log_margin(probabilities, data.codes)]
+        signs += [] if around is None else [around.ratio, around.ratio_second]
+        suspicion = add_signs(signs, checkable)
+        score[checkable] = read_as_probability(suspicion[checkable], dropped[checkable])
+    suggested, sure, agreement = np.full(len(row), -1), np.zeros(len(row)), np.zeros(len(row))
+    if len(data.classes) > 1:
+        best = belief.argmax(axis=1)
+        sure, agreement = belief[row, best], votes[row, best].astype(np.float64)
+        suggested = np.where(sure > 0, best, -1)
+    return LabelRanking(data.classes, data.codes, suggested, score, sure, agreement, probabilities, around, data.notes)

@@ -1,0 +1,86 @@
+"""The table of suspects, and the files it is written to."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from embedkit.indexes.storage import write_bytes
+
+MISLABELLED = "mislabelled"
+OUT_OF_DOMAIN = "out-of-domain"
+UNUSABLE = "unusable"
+NEAR_DUPLICATE = "near-duplicate"
+MISSING_LABEL = "missing-label"
+NONE = "none"
+ISSUES = (MISLABELLED, OUT_OF_DOMAIN, UNUSABLE, NEAR_DUPLICATE, MISSING_LABEL)
+
+SCHEMA = pa.schema(
+    [
+        pa.field("rank", pa.int64(), nullable=False),
+        pa.field("sop_instance_uid", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("issue", pa.string(), nullable=False),
+        pa.field("given_region", pa.string(), nullable=False),
+        pa.field("suggested_region", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("confidence", pa.float64(), nullable=False),
+        pa.field("neighbour_agreement", pa.float64(), nullable=False),
+        pa.field("evidence", pa.string(), nullable=False),
+    ]
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class IssueTable:
+    """Suspects, the worst first: a row for each issue of an image."""
+
+    table: pa.Table
+    """The columns of `SCHEMA`; `score` in 0..1, falling; `evidence`: image ids with ";" between."""
+    rows: tuple[int, ...]
+    """The row of each suspect in the index's `images`."""
+    images: int
+    """Images looked at."""
+    notes: tuple[str, ...]
+    """What could not be done, one sentence each."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of each issue, in the order of `ISSUES`."""
+        found = self.table["issue"].to_pylist()
+        return {issue: found.count(issue) for issue in ISSUES}
+
+    def to_csv(self) -> str:
+        """The table as CSV (RFC 4180); a text that a spreadsheet would run as a formula has an apostrophe before it."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(SCHEMA.names)
+        for row in self.table.to_pylist():
+            writer.writerow([_as_cell(value) for value in row.values()])
+        return text.getvalue()
+
+    def write_csv(self, path: Path) -> None:
+        """Write `to_csv` in UTF-8, atomically; raises IndexFolderError where the file cannot be written."""
+        write_bytes(path, self.to_csv().encode("utf-8", errors="surrogateescape"))
+
+    def write_parquet(self, path: Path) -> None:
+        """Write the table as Parquet, atomically; raises IndexFolderError where the file cannot be written."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(self.table, sink)
+        write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def _as_cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
