@@ -1,6 +1,6 @@
 """What a compressed frame says of itself: its first markers decide the decoder, and bound it before it allocates.
 
-JPEG and JPEG Lossless: ISO 10918-1 B.2.2; JPEG-LS: ISO 14495-1 C.2.2; JPEG 2000: ISO 15444-1 A.5.1; HTJ2K: ISO 15444-15.
+JPEG, JPEG Lossless: ISO 10918-1 B.2.2; JPEG-LS: ISO 14495-1 C.2.2; JPEG 2000: ISO 15444-1 A.5.1; HTJ2K: ISO 15444-15.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Codestream:
     """True if a JFIF or Adobe segment says what the components are (JPEG)."""
 
 
-def begins_codestream(data: bytes | memoryview) -> bool:
+def begins_codestream(data: bytes) -> bool:
     """True if `data` begins with the first marker of a JPEG, JPEG-LS or JPEG 2000 codestream."""
-    return bytes(data[:8]).startswith((_JPEG, _JPEG_2000, _JP2))
+    return data.startswith((_JPEG, _JPEG_2000, _JP2))
 
 
-def read_codestream(data: bytes | memoryview) -> Codestream:
+def read_codestream(data: bytes) -> Codestream:
     """Read the frame header.
 
     Raises
@@ -54,12 +54,12 @@ def read_codestream(data: bytes | memoryview) -> Codestream:
         ``decode-failed`` if there is none.
     """
     try:
-        return _read_jpeg(data) if bytes(data[:3]) == _JPEG else _read_jpeg_2000(data)
+        return _read_jpeg(data) if data.startswith(_JPEG) else _read_jpeg_2000(data)
     except (struct.error, IndexError) as error:
         raise reject("decode-failed") from error
 
 
-def _read_jpeg(data: bytes | memoryview) -> Codestream:
+def _read_jpeg(data: bytes) -> Codestream:
     position, named = 2, False
     while True:
         marker, length = struct.unpack_from(">xBH", data, position)
@@ -71,12 +71,12 @@ def _read_jpeg(data: bytes | memoryview) -> Codestream:
         if marker in _FRAME_MARKERS:
             bits, rows, columns, samples = struct.unpack_from(">BHHB", data, position + 4)
             return Codestream(_FRAME_MARKERS[marker], rows, columns, samples, bits, names_colours=named)
-        named = named or bytes(data[position + 4 : position + 9]) in {b"JFIF\0", b"Adobe"}
+        named = named or data[position + 4 : position + 9] in {b"JFIF\0", b"Adobe"}
         position += 2 + length
 
 
-def _read_jpeg_2000(data: bytes | memoryview) -> Codestream:
-    start = bytes(data[:4096]).find(_JPEG_2000)  # a JP2 file has boxes before it
+def _read_jpeg_2000(data: bytes) -> Codestream:
+    start = data.find(_JPEG_2000, 0, 4096)  # a JP2 file has boxes before it
     if start < 0:
         raise reject("decode-failed")
     capabilities, right, bottom, left, top = struct.unpack_from(">HLLLL", data, start + 6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.pixels import apply_color_lut
+from pydicom.pixels.processing import apply_color_lut
 
 from embedkit.dicom.header import Header
 from embedkit.dicom.reasons import reject
@@ -19,8 +19,8 @@ def colours_to_grey(colours: Array, photometric: str) -> Array:
         return np.ascontiguousarray(colours[:, :, 0])
     if colours.shape[2] != 3 or colours.dtype.itemsize > 2:
         raise reject("unsupported-pixels")
-    grey: Array = cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_RGB2GRAY)
-    return grey
+    grey = cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_RGB2GRAY)
+    return grey.astype(colours.dtype, copy=False)
 
 
 def palette_to_grey(indices: Array, header: Header) -> NDArray[np.uint8]:
@@ -41,4 +41,4 @@ def palette_to_grey(indices: Array, header: Header) -> NDArray[np.uint8]:
         raise reject("header-incomplete") from error
     eight_bit = (colours >> 8 if colours.dtype.itemsize == 2 else colours).astype(np.uint8)
     table = colours_to_grey(eight_bit, "RGB")[0].astype(np.uint8)
-    return table[indices.astype(np.int64) - low]
+    return np.take(table, indices.astype(np.int64) - low)

@@ -7,6 +7,7 @@ all the same. Where a codec can decode at reduced resolution for less, `reductio
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import cv2
 import imagecodecs
@@ -14,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from pydicom.encaps import encapsulate
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
 from embedkit.dicom.codestreams import Codestream
 from embedkit.dicom.layout import PixelLayout
 from embedkit.dicom.reasons import reject
 
 Array = NDArray[np.integer]
-Frame = bytes | memoryview
 
 _CV2_FLAGS = {
     1: cv2.IMREAD_GRAYSCALE,
@@ -31,7 +31,7 @@ _CV2_FLAGS = {
 }
 
 
-def decode_codestream(frame: Frame, stream: Codestream, reduction: int, photometric: str) -> Array:
+def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photometric: str) -> Array:
     """Decode with the first choice; a failure is any exception.
 
     Parameters
@@ -59,48 +59,47 @@ def decode_codestream(frame: Frame, stream: Codestream, reduction: int, photomet
     return np.asarray(imagecodecs.jpeg2k_decode(frame))
 
 
-def decode_rle(frame: Frame, layout: PixelLayout) -> Array:
+def decode_rle(frame: bytes, layout: PixelLayout) -> Array:
     """Decode RLE (PS3.5 annex G) to unsigned integers (rows, columns) or (rows, columns, samples)."""
     if layout.frame_bytes > 64 * len(frame):  # two bytes give 128 at best: the rest is claimed, not there
         raise reject("truncated")
-    out = np.empty(layout.rows * layout.columns * layout.samples * layout.dtype.itemsize, np.uint8)
-    imagecodecs.dicomrle_decode(frame, layout.dtype, out=out)
-    planes = out.view(layout.dtype).reshape(layout.samples, layout.rows, layout.columns)
+    decoded = np.empty(layout.rows * layout.columns * layout.samples * layout.dtype.itemsize, np.uint8)
+    imagecodecs.dicomrle_decode(frame, layout.dtype, out=decoded.data)
+    planes = decoded.view(layout.dtype).reshape(layout.samples, layout.rows, layout.columns)
     return planes[0] if layout.samples == 1 else planes.transpose(1, 2, 0)
 
 
-def decode_slowly(frame: Frame, layout: PixelLayout, transfer_syntax: str) -> Array:
-    """Decode with pydicom and whatever plugins it finds installed; same result as `decode_codestream`, never reduced."""
-    decoded, _ = get_decoder(transfer_syntax).as_array(
-        encapsulate([bytes(frame)]),
-        raw=True,
-        transfer_syntax_uid=transfer_syntax,
-        rows=layout.rows,
-        columns=layout.columns,
-        samples_per_pixel=layout.samples,
-        planar_configuration=int(layout.planar),
-        number_of_frames=1,
-        bits_allocated=layout.bits_allocated,
-        bits_stored=layout.bits_stored,
-        pixel_representation=int(layout.signed),
-        photometric_interpretation=layout.photometric,
-        pixel_keyword="PixelData",
-    )
-    return decoded
+def decode_slowly(frame: bytes, layout: PixelLayout, transfer_syntax: str) -> Array:
+    """Decode with pydicom and whatever plugins are installed: what `decode_codestream` gives, never reduced."""
+    options: dict[str, Any] = {
+        "transfer_syntax_uid": transfer_syntax,
+        "rows": layout.rows,
+        "columns": layout.columns,
+        "samples_per_pixel": layout.samples,
+        "planar_configuration": int(layout.planar),
+        "number_of_frames": 1,
+        "bits_allocated": layout.bits_allocated,
+        "bits_stored": layout.bits_stored,
+        "pixel_representation": int(layout.signed),
+        "photometric_interpretation": layout.photometric,
+        "pixel_keyword": "PixelData",
+    }
+    decoded, _ = get_decoder(transfer_syntax).as_array(encapsulate([frame]), raw=True, **options)
+    return np.asarray(decoded)
 
 
-def _decode_jpeg(frame: Frame, stream: Codestream, reduction: int, photometric: str) -> Array:
+def _decode_jpeg(frame: bytes, stream: Codestream, reduction: int, photometric: str) -> Array:
     """8-bit DCT. OpenCV gives the luminance of YCbCr, but takes unnamed components for YCbCr even if they are RGB."""
     if stream.samples == 3 and photometric == "RGB" and not stream.names_colours:
         return np.asarray(imagecodecs.jpeg8_decode(frame, colorspace="RGB", outcolorspace="RGB"))
     flag = _CV2_FLAGS[min(8, reduction)] | cv2.IMREAD_IGNORE_ORIENTATION
-    decoded: Array | None = cv2.imdecode(np.frombuffer(frame, np.uint8), flag)
+    decoded = cv2.imdecode(np.frombuffer(frame, np.uint8), flag)
     if decoded is None:
         raise ValueError("not a JPEG that OpenCV can read")
-    return decoded
+    return decoded.astype(np.uint8, copy=False)
 
 
-def _decode_htj2k(frame: Frame, stream: Codestream, reduction: int) -> Array:
+def _decode_htj2k(frame: bytes, stream: Codestream, reduction: int) -> Array:
     """HTJ2K. Reduced pictures overshoot their range and wrap around, which can be undone only below 16 bits."""
     if reduction == 1 or stream.samples > 1 or not 8 < stream.bits < 16:
         return np.asarray(imagecodecs.htj2k_decode(frame))
@@ -109,7 +108,7 @@ def _decode_htj2k(frame: Frame, stream: Codestream, reduction: int) -> Array:
     return np.clip(wrapped.view(np.int16), low, high)
 
 
-def _decode_reduced_jpeg_2000(frame: Frame, stream: Codestream, reduction: int) -> Array:
+def _decode_reduced_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:
     """Pillow shifts values of 9 to 15 bits to the top, and makes signed ones positive: both are undone."""
     image = Jpeg2KImageFile(io.BytesIO(frame))
     image.reduce = reduction.bit_length() - 1
@@ -129,5 +128,3 @@ def _pixels_first(decoded: Array, stream: Codestream) -> Array:
     """JPEG-LS without interleaving comes as (samples, rows, columns)."""
     planar = decoded.ndim == 3 and decoded.shape == (stream.samples, stream.rows, stream.columns)
     return decoded.transpose(1, 2, 0) if planar else decoded
-
-

@@ -14,7 +14,7 @@ from embedkit.dicom.reasons import reject
 _ITEM = 0xE000
 
 
-def split_encapsulated(value: memoryview, *, rle: bool) -> list[bytes | memoryview]:
+def split_encapsulated(value: memoryview, *, rle: bool) -> list[bytes]:
     """The compressed frames in the value of an encapsulated Pixel Data element, in order.
 
     Raises
@@ -24,26 +24,26 @@ def split_encapsulated(value: memoryview, *, rle: bool) -> list[bytes | memoryvi
     """
     fragments = _read_fragments(value)
     if rle:
-        return list(fragments)
-    frames: list[list[memoryview]] = []
+        return fragments
+    frames: list[list[bytes]] = []
     for fragment in fragments:
         if not frames or begins_codestream(fragment):
             frames.append([])
         frames[-1].append(fragment)
-    return [frame[0] if len(frame) == 1 else b"".join(frame) for frame in frames]
+    return [b"".join(frame) for frame in frames]
 
 
-def _read_fragments(value: memoryview) -> list[memoryview]:
-    items: list[memoryview] = []
+def _read_fragments(value: memoryview) -> list[bytes]:
+    items: list[bytes] = []
     position = 0
     while position + 8 <= len(value):
         group, element, length = struct.unpack_from("<HHL", value, position)
         if group != 0xFFFE or element != _ITEM:
             break  # the delimiter; or, where it was forgotten, the next element
         position += 8 + length
-        items.append(value[position - length : position])
         if position > len(value):
             raise reject("truncated")
+        items.append(bytes(value[position - length : position]))
     fragments = [item for item in items[1:] if len(item)]  # the first item is the Basic Offset Table
     if not fragments:
         raise reject("truncated")

@@ -77,7 +77,7 @@ class FrameReader:
         for frame in data:
             yield self._finish(self._decode(frame))
 
-    def _split(self) -> list[memoryview] | list[bytes | memoryview]:
+    def _split(self) -> list[memoryview] | list[bytes]:
         pixels, syntax = self._header.pixels, self._header.transfer_syntax
         if pixels is None:
             raise reject("no-pixel-data")
@@ -89,16 +89,16 @@ class FrameReader:
 
     def _decode(self, frame: bytes | memoryview) -> Array:
         syntax, pixels = self._header.transfer_syntax, self._header.pixels
-        if syntax in NATIVE and pixels is not None:
-            big_endian = syntax == ExplicitVRBigEndian
-            return decode_native(memoryview(frame), self._layout, pixels.vr, big_endian=big_endian)
+        if isinstance(frame, memoryview):
+            vr = "" if pixels is None else pixels.vr
+            return decode_native(frame, self._layout, vr, big_endian=syntax == ExplicitVRBigEndian)
         stream = None if syntax == RLELossless else self._check(read_codestream(frame))
         for reduction in dict.fromkeys((self._reduction(), 1)):  # a codestream may have fewer levels than usual
             try:
                 return self._decode_fast(frame, stream, reduction)
             except (RejectedFile, MemoryError):
                 raise
-            except Exception:  # noqa: PERF203, S112 (what a codec raises is its own affair: the next one tries)
+            except Exception:  # noqa: S112 (what a codec raises is its own affair: the next one tries)
                 continue
         return self._decode_slowly(frame)
 
@@ -108,7 +108,7 @@ class FrameReader:
             raise reject("decode-failed")
         return stream
 
-    def _decode_fast(self, frame: bytes | memoryview, stream: Codestream | None, reduction: int) -> Array:
+    def _decode_fast(self, frame: bytes, stream: Codestream | None, reduction: int) -> Array:
         layout = self._layout
         if stream is None:
             return to_stored_values(decode_rle(frame, layout), layout.bits_stored, signed=layout.signed)
@@ -117,7 +117,7 @@ class FrameReader:
             return decoded
         return to_stored_values(decoded, min(layout.bits_stored, stream.bits), signed=True)
 
-    def _decode_slowly(self, frame: bytes | memoryview) -> Array:
+    def _decode_slowly(self, frame: bytes) -> Array:
         try:
             decoded = decode_slowly(frame, self._layout, self._header.transfer_syntax)
         except MemoryError:
@@ -155,16 +155,15 @@ def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None
         return stored
     rows, columns = stored.shape[0] // step, stored.shape[1] // step
     whole = stored[: rows * step, : columns * step]
-    if whole.dtype.itemsize == 4:  # OpenCV has no means of 32-bit integers
-        means = np.rint(_area_means(whole.astype(np.float64), rows, columns)).astype(stored.dtype)
-    else:
-        means = _area_means(whole, rows, columns)
+    means = _area_means(whole, rows, columns)
     if padding is not None:
         hidden = ((whole >= padding[0]) & (whole <= padding[1])).astype(np.float32)
-        means[_area_means(hidden, rows, columns) > 0] = padding[0]
+        means[cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_AREA) > 0] = padding[0]
     return means
 
 
-def _area_means(values: NDArray[np.number], rows: int, columns: int) -> NDArray[np.number]:
-    means: NDArray[np.number] = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
-    return means
+def _area_means(values: Array, rows: int, columns: int) -> Array:
+    if values.dtype.itemsize == 4:  # OpenCV has no means of 32-bit integers
+        means = cv2.resize(values.astype(np.float64), (columns, rows), interpolation=cv2.INTER_AREA)
+        return np.rint(means).astype(values.dtype)
+    return cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA).astype(values.dtype, copy=False)

@@ -30,7 +30,8 @@ class LookUpTable:
 
     def __call__(self, values: Floats) -> Floats:
         """Look up values of any shape; fractions are rounded down (PS3.3 C.11.1.1, C.11.2.1.1)."""
-        return self.entries[np.clip(np.floor(values) - self.first, 0, len(self.entries) - 1).astype(np.intp)]
+        position = np.clip(np.floor(values) - self.first, 0, len(self.entries) - 1)
+        return np.asarray(self.entries[position.astype(np.intp)])
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Window:
         center, width = (self.center - 0.5, self.width - 1) if self.function == "LINEAR" else (self.center, self.width)
         if width == 0:
             return (values > center).astype(np.float64)
-        return np.clip((values - center) / width + 0.5, 0, 1)
+        return np.asarray(np.clip((values - center) / width + 0.5, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def to_display(stored: NDArray[np.integer], presentation: Presentation) -> NDArr
     counts = np.where(padding, 0, counts)
     shown = _show(apply_modality(levels.astype(np.float64), presentation), counts, presentation)
     grey = np.rint(255 * (1 - shown if presentation.inverted else shown)).astype(np.uint8)
-    return np.where(padding, np.uint8(0), grey)[index]
+    return np.take(np.where(padding, np.uint8(0), grey), index)
 
 
 def apply_modality(values: Floats, presentation: Presentation) -> Floats:
@@ -120,7 +121,7 @@ def _show(values: Floats, counts: NDArray[np.integer], presentation: Presentatio
         return np.zeros_like(values)
     for table in presentation.voi_luts:
         # Headers often claim 16 bits for entries of 12: the entries themselves say what white is.
-        shown = table(values) / max(1, 2 ** int(table.entries.max()).bit_length() - 1)
+        shown = table(values) / max(1, (1 << int(table.entries.max()).bit_length()) - 1)
         if _is_usable(shown, values, counts):
             return shown
     for window in presentation.windows:

@@ -1,7 +1,7 @@
 """The header of a DICOM file that nobody vouches for: bounded in size and effort, silent, tolerant value by value.
 
 pydicom does the parsing. What is added: limits (PS3.10 file meta first, then a bounded inflate), a stop at the pixel
-data, silence (pydicom's warnings quote values of the patient's header), and access that takes a damaged value as absent.
+data, silence (pydicom's warnings quote values of the header), and access that takes a damaged value as absent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import imagecodecs
 import pydicom.config
@@ -79,7 +80,7 @@ class Header:
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """All values, if each is a finite number."""
-        value = self._value(keyword)
+        value: Any = self._value(keyword)
         try:
             numbers = tuple(float(number) for number in (value if isinstance(value, list) else [value]))
         except (TypeError, ValueError, OverflowError):

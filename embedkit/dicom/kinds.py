@@ -59,5 +59,7 @@ def _element(content: bytes, start: int) -> tuple[int, int] | None:
     header = 8
     if vr.isalpha() and vr.isupper():
         header = 12 if vr in {b"OB", b"OW", b"SQ", b"UN", b"UT"} else 8
-        (length,) = struct.unpack_from("<L" if header == 12 else "<H", content, start + header - (4 if header == 12 else 2))
+        (length,) = struct.unpack_from(
+            "<L" if header == 12 else "<H", content, start + header - (4 if header == 12 else 2)
+        )
     return group << 16 | number, start + header + length

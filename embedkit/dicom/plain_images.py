@@ -7,11 +7,14 @@ turns colours into grey by itself.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -21,7 +24,6 @@ from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.kinds import FileKind
 from embedkit.dicom.reasons import reject
 
-_OPENERS = {FileKind.PNG: PngImageFile, FileKind.JPEG: JpegImageFile, FileKind.TIFF: TiffImageFile}
 _FLAGS = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
 _BYTES_PER_PIXEL = 8  # four samples of 16 bits: what a decoder may hold at worst
 _PHOTOMETRIC = 262  # TIFF tag PhotometricInterpretation: 0 is WhiteIsZero
@@ -51,10 +53,11 @@ def read_plain_image(
         white_is_zero = _check_header(content, kind, max_pixel_bytes, max_frames)
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, OverflowError) as error:
         raise reject("decode-failed") from error
-    pages = _decode(content, kind)
-    if not pages or any(page.dtype.itemsize > 2 for page in pages):
-        raise reject("unsupported-pixels" if pages else "decode-failed")
-    bits = 8 * pages[0].dtype.itemsize
+    decoded = _decode(content, kind)
+    pages = [page.astype(f"u{page.itemsize}", copy=False) for page in decoded if page.dtype.kind == "u"]
+    if not decoded or len(pages) < len(decoded):
+        raise reject("unsupported-pixels" if decoded else "decode-failed")
+    bits = 8 * pages[0].itemsize
     if white_is_zero and bits == 16:  # OpenCV turns only 8-bit pictures around
         pages = [~page for page in pages]
     rows, columns = pages[0].shape
@@ -64,28 +67,41 @@ def read_plain_image(
 
 def _check_header(content: bytes, kind: FileKind, max_pixel_bytes: int, max_frames: int) -> bool:
     """Hold every page against the limits before any is decoded; True if a TIFF's zeros are white."""
-    image = _OPENERS[kind](io.BytesIO(content))
     left = max_pixel_bytes
-    for page in range(getattr(image, "n_frames", 1) if kind is FileKind.TIFF else 1):
-        if page >= max_frames:
-            raise reject("too-many-frames")
-        image.seek(page)
+    for page, image in enumerate(_pages(content, kind)):
         left -= image.width * image.height * _BYTES_PER_PIXEL
         if left < 0:
             raise reject("too-many-pixels")
+        if page >= max_frames:
+            raise reject("too-many-frames")
     return isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
 
 
-def _decode(content: bytes, kind: FileKind) -> list[NDArray[np.unsignedinteger]]:
+def _pages(content: bytes, kind: FileKind) -> Iterator[ImageFile]:
+    """The image, set to one page after the other."""
+    openers: dict[FileKind, Callable[[io.BytesIO], ImageFile]] = {
+        FileKind.PNG: PngImageFile,
+        FileKind.JPEG: JpegImageFile,
+        FileKind.TIFF: TiffImageFile,
+    }
+    image = openers[kind](io.BytesIO(content))
+    yield image
+    for page in count(1) if kind is FileKind.TIFF else ():
+        try:
+            image.seek(page)
+        except EOFError:
+            return
+        yield image
+
+
+def _decode(content: bytes, kind: FileKind) -> list[NDArray[np.number]]:
     data = np.frombuffer(content, np.uint8)
     try:
-        if kind is FileKind.TIFF:
-            return list(cv2.imdecodemulti(data, _FLAGS)[1])
-        page = cv2.imdecode(data, _FLAGS)
+        pages = cv2.imdecodemulti(data, _FLAGS)[1] if kind is FileKind.TIFF else [cv2.imdecode(data, _FLAGS)]
     except cv2.error as error:
         raise reject("decode-failed") from error
-    return [] if page is None else [page]
+    return [page for page in pages if page is not None]
 
 
-def _show(page: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
-    return page if page.dtype == np.uint8 else to_display(page, Presentation())
+def _show(page: NDArray[np.integer]) -> NDArray[np.uint8]:
+    return page.astype(np.uint8, copy=False) if page.dtype.itemsize == 1 else to_display(page, Presentation())

@@ -98,7 +98,7 @@ def load_content(found: FoundFile, options: ReadingOptions) -> FileContent:
                 raise reject("not-a-regular-file")
             if status.st_size > options.max_file_bytes:
                 raise reject("file-too-large")
-            data = file.read(options.max_file_bytes)
+            data = file.read(status.st_size)
     except OSError as error:
         raise reject("unreadable") from error
     if not data:

@@ -1,0 +1,103 @@
+"""The inside of a worker process: `serve` is all it runs (see `workers.WorkerPool`, which starts it).
+
+A worker has a memory limit, leaves no core dump, and is killed by its own alarm when one item takes too long: the
+kernel does that even where a codec hangs in C and holds the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from embedkit.dicom.reasons import REASONS, reject
+from embedkit.errors import RejectedFile
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use."""
+
+    memory_bytes: int
+    """Address space beyond what the worker has once it is ready."""
+    timeout_s: float
+    """Wall time of one item."""
+
+
+def serve(descriptor: int, parent: int) -> None:
+    """Answer batches that come over the socket `descriptor` until the process `parent` closes it or dies."""
+    _die_with(parent)
+    with Connection(descriptor) as connection:
+        try:
+            function, limits = connection.recv()
+            cv2.setNumThreads(1)  # the pool has a process for each core already
+            _limit(limits)
+        except Exception as error:  # told to the parent, which raises
+            connection.send(f"{type(error).__name__} while the worker started")
+            return
+        connection.send("ready")
+        try:
+            while True:
+                for item in connection.recv():
+                    connection.send_bytes(_attempt(function, item, limits.timeout_s))
+        except (EOFError, OSError):
+            return
+
+
+def _attempt(function: Callable[[Any], object], item: object, timeout_s: float) -> bytes:
+    """The pickled result of the function, or the pickled `RejectedFile` that says why there is none."""
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    try:
+        return pickle.dumps(function(item), protocol=5)
+    except RejectedFile as rejected:
+        return pickle.dumps(rejected)
+    except MemoryError:
+        return pickle.dumps(reject("out-of-memory"))
+    except Exception as error:  # a bug, but it must not cost the other files; its text may hold a header's values
+        return pickle.dumps(RejectedFile("unexpected-error", f"{REASONS['unexpected-error']} {_where(error)}"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _where(error: BaseException) -> str:
+    """Type of an error, and the line of code that raised it."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return f"({type(error).__name__}, {Path(last.filename).name}:{last.lineno})"
+
+
+def _limit(limits: Limits) -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold pixels and names
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = _address_space() + limits.memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def _address_space() -> int:
+    """Bytes of address space in use; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
+            return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel end this process when the parent ends, kill -9 included (Linux; elsewhere the alarm does)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
