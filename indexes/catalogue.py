@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from embedkit.indexes.rows import LiveRows
 from embedkit.indexes.shards import ImageRow, path_text
 
 from embedkit.dicom import FoundFile
 
-COLUMNS = ("path", "size", "mtime_ns", "content_sha256", "reason", "modality")
+COLUMNS = ("path", "size", "mtime_ns", "content_sha256", "reason")
 _PASSING = {"unreadable", "out-of-memory", "decoder-timeout", "decoder-crashed", "unexpected-error"}
 """Reasons that may be gone at the next run though the file is the same."""
 
@@ -18,16 +20,13 @@ _PASSING = {"unreadable", "out-of-memory", "decoder-timeout", "decoder-crashed",
 class Catalogue:
     """The files of an index as they were before a run; it notes which of them the run meets."""
 
-    def __init__(self, live: LiveRows, modalities: Collection[str]) -> None:
+    def __init__(self, live: LiveRows, *, more_modalities: bool) -> None:
         table = live.table
         self._first_row = {path: row for row, path in reversed(list(enumerate(table["path"].to_pylist())))}
         self._sizes, self._times = table["size"].to_numpy(), table["mtime_ns"].to_numpy()
         self._contents, self._reasons = table["content_sha256"], table["reason"]
-        reasons = zip(self._reasons.to_pylist(), table["modality"].to_pylist(), strict=True)
-        self._read_again = [
-            reason in _PASSING or (reason == "other-modality" and modality in modalities)
-            for reason, modality in reasons
-        ]
+        retried = _PASSING | {"other-modality"} if more_modalities else _PASSING
+        self._read_again = pc.is_in(self._reasons, value_set=pa.array(retried, pa.string())).to_numpy()
         self._seen = np.zeros(table.num_rows, bool)
 
     def meet(self, found: FoundFile) -> bool:
@@ -37,7 +36,7 @@ class Catalogue:
             return True
         self._seen[row] = True
         same = self._sizes[row] == found.size and self._times[row] == found.mtime_ns
-        return not same or self._read_again[row]
+        return bool(not same or self._read_again[row])
 
     def kind_of(self, row: ImageRow) -> str:
         """Tell of a file that was read whether it is `new`, `changed` or `unchanged`."""

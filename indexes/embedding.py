@@ -23,19 +23,21 @@ from embedkit.indexes.catalogue import Catalogue, is_under
 from embedkit.indexes.encoding import fill_space, space_of
 from embedkit.indexes.manifest import labels_name
 from embedkit.indexes.overlay import LabelSource, make_overlay, read_overlay
-from embedkit.indexes.preparation import NO_PICTURES, prepare_rows, rejected_row
+from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress
 from embedkit.indexes.rows import VANISHED, LiveRows, read_live_rows
 from embedkit.indexes.shard_queue import ShardQueue
 from embedkit.indexes.shards import ImageRow, path_text
+from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
 
-from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions, WorkerPool, find_files
+from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions, Vocabulary, WorkerPool, find_files
 from embedkit.errors import UsageError
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder
 
+Pool = WorkerPool[FoundFile, Prepared]
 _REPORTED_COLUMNS = (*catalogue.COLUMNS, "image_id", "notes")
 
 
@@ -90,94 +92,63 @@ def embed(
     if not encoders:
         raise UsageError("no-encoder", "name at least one encoder")
     spaces = {encoder.name: space_of(encoder) for encoder in encoders}
-    find_files(sources)  # refuses a source that is not there before anything is written
-    report = EmbedReport()
+    find_files(sources)  # refuses a source that is not there, before anything is written
+    reading, settings = reading or ReadingOptions(vocabulary=Vocabulary.load()), settings or EmbedSettings()
+    seconds: dict[str, float] = {}
     with open_writer(Path(index_path)) as writer:
-        for name, space in spaces.items():
-            writer.add_space(name, space)
-        with _timed(report, "fill"):
+        with _timed(seconds, "fill"):
             for encoder in encoders:
+                writer.add_space(encoder.name, spaces[encoder.name])
                 fill_space(writer, encoder)
-        _add_files(
-            writer,
-            sources=sources,
-            encoders=encoders,
-            reading=reading or ReadingOptions(),
-            settings=settings or EmbedSettings(),
-            on_progress=on_progress,
-            report=report,
-        )
-        with _timed(report, "finish"):
-            live = read_live_rows(writer.folder, writer.manifest, _REPORTED_COLUMNS)
-            _set_labels(writer, live, labels, _roots(sources))
-            for name in writer.manifest.spaces:
-                _fit_search(writer, live, name)
-    _count_rows(live, report)
-    return report
+        with _timed(seconds, "catalogue"):
+            walk = Walk(sources, writer.folder, _read_catalogue(writer, reading))
+        with _timed(seconds, "prepare"):
+            seconds |= _add_files(writer, walk, encoders, reading, settings=settings, on_progress=on_progress)
+        with _timed(seconds, "finish"):
+            live = _finish(writer, labels, sources)
+    return _report(walk, live, seconds)
+
+
+def _read_catalogue(writer: IndexWriter, reading: ReadingOptions) -> Catalogue:
+    live = read_live_rows(writer.folder, writer.manifest, catalogue.COLUMNS)
+    return Catalogue(live, more_modalities=not reading.modalities <= set(writer.manifest.modalities))
 
 
 def _add_files(
     writer: IndexWriter,
-    *,
-    sources: Sequence[Path],
+    walk: Walk,
     encoders: Sequence[Encoder],
     reading: ReadingOptions,
+    *,
     settings: EmbedSettings,
     on_progress: ReportProgress | None,
-    report: EmbedReport,
-) -> None:
-    """Read what is new or changed under `sources`, and commit it shard by shard."""
-    with _timed(report, "catalogue"):
-        known = Catalogue(read_live_rows(writer.folder, writer.manifest, catalogue.COLUMNS), reading.modalities)
-    reading = replace(reading, patient_key=writer.patient_key)
+) -> dict[str, float]:
+    """Read what is new or changed, and commit it shard by shard; return the seconds of the commits."""
+    prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key))
     limits = {"workers": settings.workers, "memory_bytes": settings.memory_bytes, "timeout_s": settings.timeout_s}
-    pool = WorkerPool(partial(prepare_rows, options=reading), **{k: v for k, v in limits.items() if v is not None})
-    queue = ShardQueue(writer, encoders, settings.shard_files)
-    unlisted: set[str] = set()
-    kinds = Counter[str]()
-    walk = partial(_files, sources, writer.folder.resolve())
-    with _timed(report, "prepare"), pool, queue, ProgressMeter(walk, on_progress) as meter:
-        to_read = _unread(walk(), known, meter, kinds, unlisted)
-        for found, outcome in pool.map(to_read):
-            rows, pictures = (
-                outcome if isinstance(outcome, tuple) else ([rejected_row(found, outcome.reason)], NO_PICTURES)
-            )
-            kinds[known.kind_of(rows[0])] += 1
-            if not known.holds(rows[0]):
-                queue.add(rows, pictures)
-            meter.advance(rejected=bool(rows[0].reason), images=len(pictures))
-        report.vanished = known.vanished(_roots(sources), unlisted)
+    pool = WorkerPool(prepare, **{name: limit for name, limit in limits.items() if limit is not None})
+    with ShardQueue(writer, encoders, settings.shard_files) as queue, ProgressMeter(walk.files, on_progress) as meter:
+        for rows, pictures in walk.read(pool, meter):
+            queue.add(rows, pictures)
         if settings.forget_vanished:
-            for path in report.vanished:
+            for path in walk.vanished:
                 queue.add([ImageRow(path, 0, 0, "", InstanceFacts(""), reason=VANISHED)], NO_PICTURES)
-    report.files, report.new = kinds.total(), kinds["new"]
-    report.unchanged, report.changed = kinds["unchanged"], kinds["changed"]
-    report.seconds |= queue.seconds
+    writer.set_modalities(reading.modalities)
+    return queue.seconds
 
 
-def _files(sources: Sequence[Path], index_folder: Path) -> Iterator[FoundFile]:
-    """Walk over the sources, but for the index itself."""
-    return (found for found in find_files(sources) if not found.path.is_relative_to(index_folder))
+def _finish(writer: IndexWriter, labels: LabelSource | None, sources: Sequence[Path]) -> LiveRows:
+    """Bring labels and FAISS files up to date; return the rows that count."""
+    live = read_live_rows(writer.folder, writer.manifest, _REPORTED_COLUMNS)
+    if labels is not None:
+        _set_labels(writer, live, labels, [path_text(Path(source).resolve()) for source in sources])
+    for name in writer.manifest.spaces:
+        _fit_search(writer, live, name)
+    return live
 
 
-def _unread(
-    walk: Iterator[FoundFile], known: Catalogue, meter: ProgressMeter, kinds: Counter[str], unlisted: set[str]
-) -> Iterator[FoundFile]:
-    """Yield the files that have to be read; collect in `unlisted` what may be a folder that cannot be listed."""
-    for found in walk:
-        if found.reason:
-            unlisted.add(path_text(found.path))
-        if known.meet(found):
-            yield found
-        else:
-            kinds["unchanged"] += 1
-            meter.advance()
-
-
-def _set_labels(writer: IndexWriter, live: LiveRows, labels: LabelSource | None, roots: Sequence[str]) -> None:
+def _set_labels(writer: IndexWriter, live: LiveRows, labels: LabelSource, roots: Sequence[str]) -> None:
     """Ask `labels` for images under `roots`; those of other sources keep the labels that they have."""
-    if labels is None:
-        return
     images = live.table.filter(live.is_image).select(["image_id", "path"])
     asked = [is_under(path, roots) for path in images["path"].to_pylist()]
     overlay = make_overlay(images.filter(asked), labels)
@@ -199,22 +170,24 @@ def _fit_search(writer: IndexWriter, live: LiveRows, space: str) -> None:
             writer.set_search(space, found)
 
 
-def _count_rows(live: LiveRows, report: EmbedReport) -> None:
-    """Count what the index holds now."""
-    report.images = int(live.is_image.sum())
-    rejected = live.table.filter(~live.is_image)
-    report.rejected = Counter(rejected["reason"].to_pylist())
-    report.notes = Counter(pc.list_flatten(live.table["notes"]).to_pylist())
-
-
-def _roots(sources: Sequence[Path]) -> list[str]:
-    return [path_text(Path(source).resolve()) for source in sources]
+def _report(walk: Walk, live: LiveRows, seconds: dict[str, float]) -> EmbedReport:
+    return EmbedReport(
+        files=walk.kinds.total(),
+        new=walk.kinds["new"],
+        unchanged=walk.kinds["unchanged"],
+        changed=walk.kinds["changed"],
+        vanished=walk.vanished,
+        images=int(live.is_image.sum()),
+        rejected=Counter(live.table.filter(~live.is_image)["reason"].to_pylist()),
+        notes=Counter(pc.list_flatten(live.table["notes"]).to_pylist()),
+        seconds=seconds,
+    )
 
 
 @contextmanager
-def _timed(report: EmbedReport, stage: str) -> Iterator[None]:
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     try:
         yield
     finally:
-        report.seconds[stage] = time.perf_counter() - start
+        seconds[stage] = time.perf_counter() - start

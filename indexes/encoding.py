@@ -28,7 +28,7 @@ def space_of(encoder: Encoder) -> Space:
         )
         raise EncoderError("encoder-name", message)
     return Space(
-        encoder.sha256, PREPROCESSING_VERSION, encoder.precision, encoder.runtime, encoder.input_size, DIMENSION
+        encoder.sha256, str(PREPROCESSING_VERSION), encoder.precision, encoder.runtime, encoder.input_size, DIMENSION
     )
 
 

@@ -98,7 +98,7 @@ class Index:
         for number, positions, local in by_shard(self._manifest, self._ids[np.asarray(rows, np.int64)]):
             column = read_table(self.path / images_name(number), ["picture"])["picture"]
             for position, row in zip(positions, local, strict=True):
-                pictures[position] = decode_picture(column[row].as_py())
+                pictures[position] = decode_picture(column[row.item()].as_py())
         return pictures
 
     def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:

@@ -13,6 +13,17 @@ from embedkit.indexes.storage import plain_errors
 from embedkit.errors import IndexFolderError
 
 LOCK_NAME = "lock"
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    """Close the parent's locks in a forked child: a worker that outlives a killed writer must not hold its lock."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
@@ -32,6 +43,8 @@ def hold_lock(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             message = f"{folder}: another process is writing to this index; wait until it is done"
             raise IndexFolderError("index-locked", message) from None
+        _held.add(descriptor)
         yield
     finally:
+        _held.discard(descriptor)
         os.close(descriptor)

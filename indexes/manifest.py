@@ -83,6 +83,8 @@ class Manifest:
     shards: tuple[Shard, ...] = ()
     search: dict[str, SearchFile] = field(default_factory=dict)
     labels: LabelsFile | None = None
+    modalities: tuple[str, ...] = ()
+    """Those that the last complete run took: with more of them, files of other modalities are read again."""
 
     def live_files(self) -> dict[str, str]:
         """Return every file of this state, relative to the index folder, with its sha256."""
@@ -195,6 +197,7 @@ def _to_json(manifest: Manifest) -> bytes:
         "spaces": {name: asdict(space) for name, space in manifest.spaces.items()},
         "search": {name: asdict(file) for name, file in manifest.search.items()},
         "labels": asdict(manifest.labels) if manifest.labels else None,
+        "modalities": manifest.modalities,
     }
     shards = ",\n".join(
         _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items())) for shard in manifest.shards
@@ -221,6 +224,7 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
         tuple(_shard_from_json(shard) for shard in content["shards"]),
         {name: SearchFile(**file) for name, file in content["search"].items() if SPACE_NAME.fullmatch(name)},
         LabelsFile(**content["labels"]) if content["labels"] else None,
+        tuple(content["modalities"]),
     )
 
 

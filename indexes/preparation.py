@@ -10,10 +10,11 @@ from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions
 from embedkit.image import PreparedFile, encode_picture, prepare_file
 
 Pictures = NDArray[np.uint8]
+Prepared = tuple[list[ImageRow], Pictures]
 NO_PICTURES: Pictures = np.empty((0, 256, 256), np.uint8)
 
 
-def prepare_rows(found: FoundFile, options: ReadingOptions) -> tuple[list[ImageRow], Pictures]:
+def prepare_rows(found: FoundFile, options: ReadingOptions) -> Prepared:
     """Read one file; return its rows, and the pictures (n, 256, 256) of those that have one, in the same order."""
     if found.reason:
         return [rejected_row(found, found.reason)], NO_PICTURES

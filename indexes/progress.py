@@ -25,7 +25,7 @@ class Progress:
 ReportProgress = Callable[[Progress], None]
 
 
-@dataclass
+@dataclass(frozen=True)
 class EmbedReport:
     """What one run of `embed` met, and what the index holds after it."""
 

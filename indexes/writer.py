@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +94,11 @@ class IndexWriter:
         number = self.manifest.number + 1
         sha256 = write_overlay(self.folder / labels_name(number), overlay)
         self._commit(labels=LabelsFile(number, sha256))
+
+    def set_modalities(self, modalities: Collection[str]) -> None:
+        """Note which modalities a complete run took."""
+        if tuple(sorted(modalities)) != self.manifest.modalities:
+            self._commit(modalities=tuple(sorted(modalities)))
 
     def set_search(self, space: str, found: VectorSearch) -> None:
         """Put a FAISS index in the place of the earlier one."""

@@ -1,0 +1,67 @@
+"""One walk over the sources: what is unchanged is passed over, the rest is read by worker processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from embedkit.indexes.catalogue import Catalogue
+from embedkit.indexes.preparation import NO_PICTURES, Prepared, rejected_row
+from embedkit.indexes.progress import ProgressMeter
+from embedkit.indexes.shards import path_text
+
+from embedkit.dicom import FoundFile, WorkerPool, find_files
+
+
+class Walk:
+    """The walk of one run of `embed`.
+
+    Attributes
+    ----------
+    kinds : Counter[str]
+        How many files were `new`, `changed` and `unchanged` so far.
+    vanished : tuple[str, ...]
+        After the walk: paths under the sources that the index knows and the walk did not meet.
+    """
+
+    def __init__(self, sources: Sequence[Path], index_folder: Path, known: Catalogue) -> None:
+        self.kinds = Counter[str]()
+        self.vanished: tuple[str, ...] = ()
+        self._sources, self._index_folder, self._known = sources, index_folder.resolve(), known
+        self._unlisted: set[str] = set()
+
+    def files(self) -> Iterator[FoundFile]:
+        """Walk over the sources, but for the index itself."""
+        return (found for found in find_files(self._sources) if not found.path.is_relative_to(self._index_folder))
+
+    def read(self, pool: WorkerPool[FoundFile, Prepared], meter: ProgressMeter) -> Iterator[Prepared]:
+        """Yield the rows and pictures of every file that is new or changed, in the order of the walk."""
+        to_read = self._to_read(meter)
+        first = next(to_read, None)
+        if first is not None:  # else there is no need to start the workers
+            with pool:
+                for found, outcome in pool.map(chain([first], to_read)):
+                    prepared = outcome if isinstance(outcome, tuple) else _rejected(found, outcome.reason)
+                    first_row = prepared[0][0]
+                    self.kinds[self._known.kind_of(first_row)] += 1
+                    if not self._known.holds(first_row):
+                        yield prepared
+                    meter.advance(rejected=bool(first_row.reason), images=len(prepared[1]))
+        roots = [path_text(Path(source).resolve()) for source in self._sources]
+        self.vanished = self._known.vanished(roots, self._unlisted)
+
+    def _to_read(self, meter: ProgressMeter) -> Iterator[FoundFile]:
+        for found in self.files():
+            if found.reason:
+                self._unlisted.add(path_text(found.path))  # it may be a folder
+            if self._known.meet(found):
+                yield found
+            else:
+                self.kinds["unchanged"] += 1
+                meter.advance()
+
+
+def _rejected(found: FoundFile, reason: str) -> Prepared:
+    return [rejected_row(found, reason)], NO_PICTURES

@@ -1,0 +1,123 @@
+"""However an index came about, it is the index of the files that there are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from embedkit.indexes import EmbedSettings, Index, embed, verify
+from embedkit.indexes.rows import resolve
+from embedkit.indexes.shards import FACTS_SCHEMA
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .conftest import TinyEncoder, write_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+NAMES = ["a/1.png", "a/2.png", "b/1.png", "b/2", "c.png"]
+CHANGE = st.tuples(st.sampled_from(NAMES), st.sampled_from([None, 0, 1, 2, 3, "text"]))
+
+
+def apply(dump: Path, changes: Iterable[tuple[str, int | str | None]], clock: int) -> None:
+    """Write picture of a seed, a text, or nothing, to each file; every change has a time of its own."""
+    for number, (name, content) in enumerate(changes):
+        path = dump / name
+        if content is None:
+            path.unlink(missing_ok=True)
+            continue
+        if isinstance(content, int):
+            write_picture(path, content)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        os.utime(path, ns=(0, (clock + number + 1) * 10**9))
+
+
+def content(index: Path) -> tuple[object, ...]:
+    opened = Index.open(index)
+    pictures = opened.pictures(range(len(opened))).tobytes()
+    graph = opened.neighbour_graph(k=2)[0].tobytes()
+    return opened.images.to_pydict(), opened.rejected.to_pydict(), opened.vectors().tobytes(), pictures, graph
+
+
+@given(st.lists(st.lists(CHANGE, max_size=4), min_size=1, max_size=4))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_sequence_of_changes_ends_with_a_fresh_index(
+    tmp_path_factory: pytest.TempPathFactory, history: list[list[tuple[str, int | str | None]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("history")
+    options = EmbedSettings(workers=1, shard_files=2, forget_vanished=True)
+    (folder / "dump").mkdir()
+    for clock, changes in enumerate(history):
+        apply(folder / "dump", changes, 100 * clock)
+        report = embed([folder / "dump"], folder / "grown", encoders=[TinyEncoder()], settings=options)
+    fresh = embed([folder / "dump"], folder / "fresh", encoders=[TinyEncoder()], settings=options)
+    assert content(folder / "grown") == content(folder / "fresh")
+    assert (report.files, report.images, report.rejected) == (fresh.files, fresh.images, fresh.rejected)
+    assert verify(folder / "grown") == []
+
+
+STORED = st.lists(
+    st.tuples(
+        st.sampled_from("pqrs"),  # path
+        st.sampled_from("UV"),  # SOP Instance UID
+        st.sampled_from("xyz"),  # content
+        st.sampled_from(["", "", "", "truncated", "vanished"]),
+        st.booleans(),  # bad vector
+    ),
+    max_size=14,
+)
+
+
+def naive_rows(stored: list[tuple[str, str, str, str, bool]]) -> dict[str, tuple[int, str]]:
+    """The row that counts and its reason, by path."""
+    newest = {path: row for row, (path, *_) in enumerate(stored)}
+    live = {path: row for path, row in newest.items() if stored[row][3] != "vanished"}
+    result: dict[str, tuple[int, str]] = {}
+    for path, row in live.items():
+        _, uid, content, reason, bad = stored[row]
+        if reason or bad:
+            result[path] = (row, reason or "bad-vector")
+            continue
+        rivals = [p for p, r in live.items() if stored[r][1] == uid and not stored[r][3] and not stored[r][4]]
+        contents = {stored[live[p]][2] for p in rivals}
+        came = [c for _, u, c, why, wrong in stored if u == uid and c in contents and not why and not wrong]
+        keeper = min(p for p in rivals if stored[live[p]][2] == came[0])
+        same = "duplicate-instance" if content == came[0] else "conflicting-instance"
+        result[path] = (row, "" if path == keeper else same)
+    return result
+
+
+@given(STORED)
+def test_the_rows_that_count_are_those_of_the_plain_rules(stored: list[tuple[str, str, str, str, bool]]) -> None:
+    columns = [name for name in FACTS_SCHEMA.names if name in ("path", "frame", "sop_instance_uid", "content_sha256")]
+    values = {
+        "path": [row[0] for row in stored],
+        "frame": [1] * len(stored),
+        "sop_instance_uid": [row[1] for row in stored],
+        "content_sha256": [row[2] for row in stored],
+        "reason": [row[3] for row in stored],
+    }
+    schema = pa.schema([FACTS_SCHEMA.field(name) for name in [*columns, "reason"]])
+    table = pa.table({name: values[name] for name in schema.names}, schema=schema)
+    bad = np.array([row[4] for row in stored], bool)
+    ids, reasons = resolve(table, np.arange(len(stored)), bad)
+    expected = naive_rows(stored)
+    assert [(stored[i][0], i, reason) for i, reason in zip(ids, reasons, strict=True)] == [
+        (path, *expected[path]) for path in sorted(expected)
+    ]
+
+
+@given(st.permutations(["x", "y", "z"]))
+def test_of_conflicting_files_the_first_to_come_is_kept_even_when_it_is_touched(order: list[str]) -> None:
+    paths = dict(zip(order, "pqr", strict=True))
+    arrivals = [*order, order[0]]  # the first is embedded again: its time has changed
+    stored = [(paths[content], "U", content, "", False) for content in arrivals]
+    assert naive_rows(stored)[paths[order[0]]] == (3, "")

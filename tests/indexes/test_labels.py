@@ -1,0 +1,67 @@
+"""Labels from outside the files, laid over those of the headers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from embedkit.indexes import Index, labels_from_folders
+
+from embedkit.dicom import Label, Vocabulary, labels_from_csv
+
+from .conftest import Embed, write_dump, write_picture
+
+
+def label_by_path(image_id: str, path: Path) -> Label | None:
+    """Call every picture of folder study1 a knee."""
+    return Label("knee", "Knie", "csv") if path.parent.name == "study1" else None
+
+
+def regions(index: Path) -> dict[str, str]:
+    images = Index.open(index).images
+    return {Path(path).name: region for path, region in zip(*images.select(["path", "region"]).to_pydict().values())}
+
+
+def test_labels_are_laid_over_and_kept_by_later_runs(tmp_path: Path, run: Embed) -> None:
+    dump = write_dump(tmp_path / "dump", 5)
+    run(labels=label_by_path)
+    index = Index.open(tmp_path / "index")
+    row = index.images.filter(index.images["path"].to_pandas() == str(dump / "study1/001.png")).to_pylist()[0]
+    assert (row["region"], row["given"], row["region_source"]) == ("knee", "Knie", "csv")
+    assert regions(tmp_path / "index") == {
+        "000.png": "",
+        "001.png": "knee",
+        "002.png": "",
+        "003.png": "",
+        "004.png": "knee",
+    }
+    write_picture(dump / "study1/later.png", 90)
+    run()
+    kept = regions(tmp_path / "index")
+    assert (kept["001.png"], kept["later.png"]) == ("knee", "")
+    run(labels=lambda image_id, path: None)
+    assert set(regions(tmp_path / "index").values()) == {""}
+
+
+def test_labels_of_other_sources_are_kept(tmp_path: Path, run: Embed) -> None:
+    one, other = write_dump(tmp_path / "dump", 3), write_dump(tmp_path / "dump2", 3, first_seed=50)
+    run([one], labels=label_by_path)
+    run([other], labels=lambda image_id, path: Label("foot", "Fuss", "csv"))
+    images = Index.open(tmp_path / "index").images
+    assert images["region"].to_pylist() == ["", "knee", "", "foot", "foot", "foot"]
+
+
+def test_labels_come_from_a_table_or_from_folders(tmp_path: Path, run: Embed) -> None:
+    write_picture(tmp_path / "dump/left/KNEE/a.png", 1)
+    write_picture(tmp_path / "dump/b.png", 2)
+    vocabulary = Vocabulary.load(None)
+    run(labels=labels_from_folders([tmp_path / "dump"], vocabulary))
+    assert regions(tmp_path / "index") == {"b.png": "", "a.png": "knee"}
+    run(
+        [tmp_path / "dump/left/KNEE/a.png"], labels=labels_from_folders([tmp_path / "dump/left/KNEE/a.png"], vocabulary)
+    )
+    assert regions(tmp_path / "index") == {"b.png": "", "a.png": "knee"}
+    table = tmp_path / "labels.csv"
+    image_id = Index.open(tmp_path / "index").images["image_id"][0].as_py()
+    table.write_text(f"image_id,region\n{image_id},shoulder\n")
+    run(labels=labels_from_csv(table, vocabulary).lookup)
+    assert regions(tmp_path / "index") == {"b.png": "shoulder", "a.png": ""}

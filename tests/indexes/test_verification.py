@@ -1,0 +1,150 @@
+"""Every flipped byte is found, and nothing damaged is used without a word."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from embedkit.indexes import Index, verify
+from embedkit.indexes.manifest import read_newest_manifest, write_manifest
+
+from embedkit.errors import EmbedkitError, IndexFolderError
+
+from .conftest import Embed, TinyEncoder, write_dump
+from .test_labels import label_by_path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index with every kind of file."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_dump(folder / "dump", 6)
+    from embedkit.indexes import EmbedSettings, embed
+
+    settings = EmbedSettings(workers=1, shard_files=4)
+    encoders = [TinyEncoder(), TinyEncoder("other", 7)]
+    embed([folder / "dump"], folder / "index", encoders=encoders, labels=label_by_path, settings=settings)
+    return folder / "index"
+
+
+def live_files(index: Path) -> list[Path]:
+    manifest = read_newest_manifest(index)
+    return [index / f"manifest-{manifest.number:06d}.json", *(index / name for name in manifest.live_files())]
+
+
+def everything(index: Path) -> tuple[object, ...]:
+    """Read all that a reader can."""
+    opened = Index.open(index)
+    rows = range(len(opened))
+    spaces = sorted(opened.spaces)
+    vectors = [opened.vectors(space).tobytes() for space in spaces]
+    graphs = [opened.neighbour_graph(space, 3)[0].tobytes() for space in spaces]
+    return opened.images.to_pydict(), opened.rejected.to_pydict(), opened.pictures(rows).tobytes(), vectors, graphs
+
+
+def test_every_kind_of_file_is_checked(whole: Path) -> None:
+    assert verify(whole) == []
+    names = {path.relative_to(whole).as_posix().rstrip("0123456789") for path in live_files(whole)}
+    kinds = {"".join(c for c in name if not c.isdigit()) for name in names}
+    assert kinds == {
+        "manifest-.json",
+        "patient-key",
+        "shards/.images.parquet",
+        "shards/.tiny.parquet",
+        "shards/.other.parquet",
+        "faiss/tiny-.faiss",
+        "faiss/other-.faiss",
+        "labels-.parquet",
+    }
+
+
+def test_any_flipped_byte_is_found_and_never_read_as_the_truth(whole: Path) -> None:
+    rng, truth = random.Random(5), everything(whole)
+    for path in live_files(whole):
+        good = path.read_bytes()
+        places = {0, len(good) - 1, len(good) // 2, *(rng.randrange(len(good)) for _ in range(6))}
+        for place in sorted(places):
+            bad = bytearray(good)
+            bad[place] ^= 1 << rng.randrange(8)
+            path.write_bytes(bad)
+            assert any(path.name in problem for problem in verify(whole)), (path.name, place)
+            try:
+                read = everything(whole)
+            except EmbedkitError as error:
+                assert error.reason == "index-damaged"
+            else:
+                older = path.name.startswith("manifest")  # then the state before is opened
+                assert older or read == truth, (path.name, place)
+        path.write_bytes(good)
+    assert verify(whole) == []
+
+
+def test_missing_and_cut_files_are_found(whole: Path) -> None:
+    for path in live_files(whole)[1:]:
+        good = path.read_bytes()
+        path.write_bytes(good[:-1])
+        assert any(path.name in problem for problem in verify(whole))
+        path.unlink()
+        assert f"{path.relative_to(whole)}: it is missing" in verify(whole)
+        path.write_bytes(good)
+
+
+def test_a_damaged_newest_manifest_gives_way_to_the_one_before(tmp_path: Path, run: Embed) -> None:
+    dump = write_dump(tmp_path / "dump", 5)
+    run()
+    index = tmp_path / "index"
+    newest = live_files(index)[0]
+    newest.write_bytes(newest.read_bytes()[:-5])
+    assert len(Index.open(index)) == 5
+    assert [problem for problem in verify(index) if newest.name in problem]
+    run()
+    assert verify(index) == []
+    assert len(Index.open(index)) == len(list(dump.rglob("*.png")))
+    for path in index.glob("manifest-*.json"):
+        path.write_bytes(b"{}")
+    for read in (Index.open, verify):
+        with pytest.raises(IndexFolderError) as caught:
+            read(index)
+        assert caught.value.reason == "index-damaged"
+
+
+def test_an_index_of_a_later_version_is_refused(tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dump(tmp_path / "dump", 2)
+    run()
+    index = tmp_path / "index"
+    with monkeypatch.context() as later:
+        later.setattr("embedkit.indexes.manifest.FORMAT_VERSION", 99)
+        write_manifest(index, read_newest_manifest(index))
+    for use in (Index.open, verify, lambda path: run(None, path)):
+        with pytest.raises(IndexFolderError, match="newer embedkit") as caught:
+            use(index)
+        assert caught.value.reason == "index-too-new"
+
+
+def test_a_manifest_cannot_name_a_file_outside_its_folder(tmp_path: Path, run: Embed) -> None:
+    write_dump(tmp_path / "dump", 2)
+    run()
+    index = tmp_path / "index"
+    manifest = read_newest_manifest(index)
+    space = manifest.spaces["tiny"]
+    hostile = {"../../up": space, "tiny": space}
+    object.__setattr__(manifest, "spaces", hostile)
+    write_manifest(index, manifest)
+    with pytest.raises(IndexFolderError) as caught:
+        Index.open(index)
+    assert caught.value.reason == "index-damaged"
+
+
+def test_vectors_that_do_not_fit_their_manifest_are_refused(tmp_path: Path, run: Embed) -> None:
+    write_dump(tmp_path / "dump", 5)
+    run()
+    one, other = sorted((tmp_path / "index/shards").glob("*.tiny.parquet"))
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(IndexFolderError) as caught:
+        Index.open(tmp_path / "index").vectors()
+    assert caught.value.reason == "index-damaged"
+    assert np.isfinite(Index.open(tmp_path / "index").neighbour_graph(k=2)[1]).all()  # from FAISS: queries fail
+    assert json.dumps(verify(tmp_path / "index"))
