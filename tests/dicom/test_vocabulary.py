@@ -173,3 +173,13 @@ def test_a_missing_or_binary_file_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\0")
     with pytest.raises(UsageError):
         Vocabulary.load(tmp_path / "binary.toml")
+
+
+def test_the_example_of_the_documentation_is_a_vocabulary(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
+    section = page.partition("## Another vocabulary")[2]
+    example = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    ") or not line)
+    own = load(tmp_path, example)
+    assert own.names == ("lower leg", "toe")
+    assert own.region_of_spelling("Leg LT") == "lower leg"
+    assert own.region_of_description("toes, tibia") == "toe"
