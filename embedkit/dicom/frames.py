@@ -125,7 +125,7 @@ class FrameReader:
         except Exception as error:
             raise reject("decode-failed") from error
         self.notes["second-decoder"] = None
-        return decoded
+        return to_stored_values(decoded, self._layout.bits_stored, signed=self._layout.signed)
 
     def _reduction(self) -> int:
         """The power of two by which a codec may reduce; 1 where indices or padding would be mixed."""
@@ -163,7 +163,7 @@ def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None
 
 
 def _area_means(values: Array, rows: int, columns: int) -> Array:
-    if values.dtype.itemsize == 4:  # OpenCV has no means of 32-bit integers
+    if values.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int16)}:  # OpenCV has means of these
         means = cv2.resize(values.astype(np.float64), (columns, rows), interpolation=cv2.INTER_AREA)
         return np.rint(means).astype(values.dtype)
     return cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA).astype(values.dtype, copy=False)
