@@ -3,8 +3,10 @@
 from embedkit.dicom.files import FoundFile, find_files
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.instance import InstanceFacts
+from embedkit.dicom.labels import Label, LabelTable, label_from_folder, label_of, labels_from_csv
 from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content, read_file
 from embedkit.dicom.reasons import NOTES, REASONS
+from embedkit.dicom.vocabulary import Region, Vocabulary
 from embedkit.dicom.workers import WorkerPool
 
 __all__ = [
@@ -13,11 +15,18 @@ __all__ = [
     "FileContent",
     "FoundFile",
     "InstanceFacts",
+    "Label",
+    "LabelTable",
     "Presentation",
     "ReadFile",
     "ReadingOptions",
+    "Region",
+    "Vocabulary",
     "WorkerPool",
     "find_files",
+    "label_from_folder",
+    "label_of",
+    "labels_from_csv",
     "load_content",
     "read_content",
     "read_file",
