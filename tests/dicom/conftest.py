@@ -29,7 +29,9 @@ def encode_frame(frame: Array, syntax: str, bits: int, **options: Any) -> bytes:
     if syntax == RLELossless:
         return encode_rle(frame)
     if number in {"57", "70"}:
-        return bytes(imagecodecs.jpeg8_encode(unsigned, lossless=True, bitspersample=bits, **{"predictor": 1, **options}))
+        return bytes(
+            imagecodecs.jpeg8_encode(unsigned, lossless=True, bitspersample=bits, **{"predictor": 1, **options})
+        )
     if number in {"50", "51"}:
         return bytes(imagecodecs.jpeg8_encode(unsigned, bitspersample=bits, **{"level": 95, **options}))
     if number in {"80", "81"}:
@@ -73,6 +75,7 @@ def encode_rle(frame: Array) -> bytes:
 def make_dataset(frame: Array, bits: int, **attributes: Any) -> Dataset:
     """A DX header that fits one frame; `attributes` replace elements, None removes them."""
     dataset = Dataset()
+    dataset.set_original_encoding(False, True)
     dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
     dataset.SOPInstanceUID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3.4", "1.2.3", "1.2.3.1"
     dataset.Modality, dataset.PatientName, dataset.PatientID = "DX", "CANARY^JANE", "CANARY-1"
