@@ -14,10 +14,10 @@ import numpy as np
 from embedkit.heads import Neighbours
 from embedkit.heads.folds import Ints
 from embedkit.quality.fusion import sigmoid
-from embedkit.quality.pictures import Numbers, Pictures, correlate
+from embedkit.quality.pictures import Numbers, Pictures, match_detail
 
-CANDIDATE_COSINE = 0.9
-SAME_CORRELATION = 0.98
+CANDIDATE_COSINE = 0.93
+SAME_DETAIL = 0.82
 _PAIRS_AT_ONCE = 1024
 
 
@@ -61,5 +61,5 @@ def find_duplicates(
 def _compare(pairs: Ints, read_pictures: Callable[[Ints], Pictures]) -> Numbers:
     rows, place = np.unique(pairs, return_inverse=True)
     pictures = read_pictures(rows)
-    agreement = [correlate(pictures[one], pictures[two]) for one, two in place.reshape(pairs.shape)]
-    return sigmoid((np.array(agreement, dtype=np.float64) - SAME_CORRELATION) / 0.004)
+    agreement = [match_detail(pictures[one], pictures[two]) for one, two in place.reshape(pairs.shape)]
+    return sigmoid((np.array(agreement, dtype=np.float64) - SAME_DETAIL) / 0.03)

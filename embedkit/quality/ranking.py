@@ -111,24 +111,30 @@ def rank_label_issues(
             dropped=dropped,
             classes=len(data.classes),
         )
-    return _judge(data, probabilities, dropped, around)
+    return _judge(data, probabilities, dropped | _find_errors(data, probabilities), around)
 
 
 def _fit_twice(data: RankingInput, seed: int) -> tuple[Floats, Flags]:
     """Out-of-fold probabilities, float32 (N, K), of heads fitted without what is flagged, and the flags, bool (N,)."""
-    codes, checkable, classes = data.codes, data.checkable, len(data.classes)
-    dropped = np.zeros(len(codes), dtype=bool)
+    codes, classes = data.codes, len(data.classes)
     if data.probabilities is not None:
-        dropped[checkable] = find_confident_errors(codes[checkable], data.probabilities[checkable])
-        return data.probabilities, dropped
+        return data.probabilities, _find_errors(data, data.probabilities)
     if data.vectors is None or classes < 2 or len(np.unique(data.groups[codes >= 0])) < 2:
-        return np.zeros((len(codes), classes), dtype=np.float32), dropped
+        return np.zeros((len(codes), classes), dtype=np.float32), np.zeros(len(codes), dtype=bool)
     heads = FoldedHeads(data.vectors, codes, data.groups, classes, seed=seed)
-    dropped[checkable] = find_confident_errors(codes[checkable], heads.probabilities()[checkable])
-    return heads.probabilities(dropped), dropped
+    flagged = _find_errors(data, heads.probabilities())
+    return heads.probabilities(flagged), flagged
 
 
-def _judge(data: RankingInput, probabilities: Floats, dropped: Flags, around: Surroundings | None) -> LabelRanking:
+def _find_errors(data: RankingInput, probabilities: Floats) -> Flags:
+    """What confident learning flags among the labels that can be checked, bool (N,)."""
+    flagged = np.zeros(len(data.codes), dtype=bool)
+    if data.checkable.any():
+        flagged[data.checkable] = find_confident_errors(data.codes[data.checkable], probabilities[data.checkable])
+    return flagged
+
+
+def _judge(data: RankingInput, probabilities: Floats, flagged: Flags, around: Surroundings | None) -> LabelRanking:
     """Fuse the signs into a score, and name the class that fits best."""
     row = np.arange(len(data.codes))
     votes = np.zeros_like(probabilities) if around is None else around.votes
@@ -139,7 +145,7 @@ def _judge(data: RankingInput, probabilities: Floats, dropped: Flags, around: Su
         signs = [log_margin(probabilities, data.codes)]
         signs += [] if around is None else [around.ratio, around.ratio_second]
         suspicion = add_signs(signs, checkable)
-        score[checkable] = read_as_probability(suspicion[checkable], dropped[checkable])
+        score[checkable] = read_as_probability(suspicion[checkable], flagged[checkable])
     suggested, sure, agreement = np.full(len(row), -1), np.zeros(len(row)), np.zeros(len(row))
     if len(data.classes) > 1:
         best = belief.argmax(axis=1)
