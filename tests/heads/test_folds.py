@@ -1,0 +1,33 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedkit.heads import assign_folds, number_groups
+
+
+@given(st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 12)), min_size=1, max_size=80), st.integers(2, 6))
+def test_no_group_is_split_and_every_image_has_a_fold(images, folds):
+    codes, groups = np.array(images).T
+    dealt = assign_folds(codes, groups, folds)
+    assert dealt.shape == codes.shape
+    assert set(dealt) <= set(range(folds))
+    assert all(len(set(dealt[groups == group])) == 1 for group in set(groups))
+
+
+@given(st.integers(2, 6), st.integers(1, 5), st.integers(0, 1000))
+def test_equal_groups_are_spread_evenly_within_each_class(folds, share, seed):
+    codes = np.repeat([0, 1, 2], folds * share)
+    dealt = assign_folds(codes, np.arange(len(codes)), folds, seed)
+    for code in range(3):
+        assert np.bincount(dealt[codes == code], minlength=folds).tolist() == [share] * folds
+
+
+def test_the_seed_decides():
+    codes, groups = np.zeros(100, dtype=np.int64), np.arange(100)
+    assert (assign_folds(codes, groups, seed=1) == assign_folds(codes, groups, seed=1)).all()
+    assert (assign_folds(codes, groups, seed=1) != assign_folds(codes, groups, seed=2)).any()
+
+
+def test_images_without_a_group_are_groups_of_their_own():
+    assert number_groups(["a", "", "b", None, "a", ""], 6).tolist() == [0, 2, 1, 3, 0, 4]
+    assert number_groups(None, 3).tolist() == [0, 1, 2]
