@@ -31,7 +31,8 @@ from embedkit.indexes.shards import ImageRow, path_text
 from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
 
-from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions, Vocabulary, WorkerPool, find_files
+from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions, WorkerPool, find_files
+from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ class EmbedSettings:
 
     workers: int | None = None
     """Worker processes; None for one a core."""
-    memory_bytes: int | None = None
-    """What one worker may use; None for the pool's own limit."""
-    timeout_s: float | None = None
-    """What one file may take; None for the pool's own limit."""
+    memory_bytes: int = 3 << 30
+    """What a worker may allocate for one file."""
+    timeout_s: float = 60.0
+    """What one file may take."""
     shard_files: int = 512
     """Files a shard: the unit of commitment."""
     forget_vanished: bool = False
@@ -125,8 +126,9 @@ def _add_files(
 ) -> dict[str, float]:
     """Read what is new or changed, and commit it shard by shard; return the seconds of the commits."""
     prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key))
-    limits = {"workers": settings.workers, "memory_bytes": settings.memory_bytes, "timeout_s": settings.timeout_s}
-    pool = WorkerPool(prepare, **{name: limit for name, limit in limits.items() if limit is not None})
+    pool = WorkerPool(
+        prepare, workers=settings.workers, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s
+    )
     with ShardQueue(writer, encoders, settings.shard_files) as queue, ProgressMeter(walk.files, on_progress) as meter:
         for rows, pictures in walk.read(pool, meter):
             queue.add(rows, pictures)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from embedkit.indexes.manifest import SPACE_NAME, Space, images_name
-from embedkit.indexes.shards import read_table
+from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.writer import IndexWriter
 from numpy.typing import NDArray
 
@@ -46,7 +46,7 @@ def fill_space(writer: IndexWriter, encoder: Encoder) -> None:
     """Give every earlier shard the vectors of `encoder`, from its stored pictures."""
     for number, shard in enumerate(writer.manifest.shards):
         if encoder.name not in shard.vectors:
-            stored = read_table(writer.folder / images_name(number), ["picture"])["picture"].to_pylist()
+            stored = read_pictures(writer.folder / images_name(number), shard.rows)
             pictured = np.array([bool(data) for data in stored])
             pictures = np.array([decode_picture(data) for data in stored if data], np.uint8)
             writer.add_vectors(number, encoder.name, encode_rows(encoder, pictures, pictured), pictured)

@@ -13,14 +13,14 @@ import pyarrow as pa
 from embedkit.indexes.manifest import Manifest, images_name, labels_name, read_newest_manifest
 from embedkit.indexes.overlay import lay_over, read_overlay
 from embedkit.indexes.rows import LiveRows, by_shard, read_live_rows, read_vectors_by_shard
-from embedkit.indexes.shards import path_text, read_table
+from embedkit.indexes.shards import path_text, read_pictures
 from embedkit.indexes.vectors import usable
 
 if TYPE_CHECKING:
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
 
-from embedkit.errors import UsageError
+from embedkit.errors import IndexFolderError, UsageError
 from embedkit.image import decode_picture
 
 _QUERIES_AT_ONCE = 4096
@@ -96,9 +96,13 @@ class Index:
         """Return the pictures of `rows` of `images`, uint8 (n, 256, 256); raises as `vectors` does."""
         pictures = np.empty((len(rows), 256, 256), np.uint8)
         for number, positions, local in by_shard(self._manifest, self._ids[np.asarray(rows, np.int64)]):
-            column = read_table(self.path / images_name(number), ["picture"])["picture"]
+            path = self.path / images_name(number)
+            stored = read_pictures(path, self._manifest.shards[number].rows)
             for position, row in zip(positions, local, strict=True):
-                pictures[position] = decode_picture(column[row.item()].as_py())
+                try:
+                    pictures[position] = decode_picture(stored[row])
+                except ValueError as error:
+                    raise IndexFolderError("index-damaged", f"{path}: it has a damaged picture") from error
         return pictures
 
     def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:

@@ -163,13 +163,15 @@ def read_manifest(folder: Path, number: int) -> Manifest:
     body = data[len(_HEAD) + 64 + len(_MIDDLE) : -len(_TAIL)]
     if data != _seal(body):
         raise IndexFolderError("index-damaged", f"{path}: its checksum does not hold")
-    content = json.loads(body)
-    if content["format"] > FORMAT_VERSION:
-        message = (
-            f"{folder}: format {content['format']} is of a newer embedkit than this one, which reads {FORMAT_VERSION}"
-        )
-        raise IndexFolderError("index-too-new", message)
-    return _from_json(number, content)
+    try:
+        content = json.loads(body)
+        newer = content["format"] > FORMAT_VERSION
+        if not newer:
+            return _from_json(number, content)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IndexFolderError("index-damaged", f"{path}: it is not a manifest of this program") from error
+    message = f"{folder}: format {content['format']} was written by a newer embedkit; this one reads {FORMAT_VERSION}"
+    raise IndexFolderError("index-too-new", message)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -217,21 +219,26 @@ def _compact(value: object) -> str:
 
 
 def _from_json(number: int, content: dict[str, Any]) -> Manifest:
+    """Build a manifest; raises ValueError, KeyError, TypeError or AttributeError for anything that is none."""
+    if not all(SPACE_NAME.fullmatch(name) for name in (*content["spaces"], *content["search"])):
+        raise ValueError("a space's name becomes part of a file's name")
+    labels = content["labels"]
     return Manifest(
         number,
         content["patient_key"],
-        {name: Space(**space) for name, space in content["spaces"].items() if SPACE_NAME.fullmatch(name)},
+        {name: Space(**space) for name, space in content["spaces"].items()},
         tuple(_shard_from_json(shard) for shard in content["shards"]),
-        {name: SearchFile(**file) for name, file in content["search"].items() if SPACE_NAME.fullmatch(name)},
-        LabelsFile(**content["labels"]) if content["labels"] else None,
+        {
+            name: SearchFile(int(file["number"]), file["sha256"], file["ids"])
+            for name, file in content["search"].items()
+        },
+        LabelsFile(int(labels["number"]), labels["sha256"]) if labels else None,
         tuple(content["modalities"]),
     )
 
 
 def _shard_from_json(shard: dict[str, Any]) -> Shard:
-    vectors = {
-        space: VectorFile(file["sha256"], tuple(file.get("bad", ())))
-        for space, file in shard["vectors"].items()
-        if SPACE_NAME.fullmatch(space)
-    }
-    return Shard(shard["rows"], shard["sha256"], vectors)
+    files = {name: VectorFile(file["sha256"], tuple(file.get("bad", ()))) for name, file in shard["vectors"].items()}
+    if not all(SPACE_NAME.fullmatch(name) for name in files):
+        raise ValueError("a space's name becomes part of a file's name")
+    return Shard(int(shard["rows"]), shard["sha256"], files)

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from embedkit.indexes.shards import read_table, write_table
 
-from embedkit.dicom import Label, Vocabulary, label_from_folder
+from embedkit.dicom.labels import Label, label_from_folder
+from embedkit.dicom.vocabulary import Vocabulary
 
 LabelSource = Callable[[str, Path], Label | None]
 """Gives the label of an image by its `image_id` and path, or None where it has none to give."""
@@ -47,7 +48,7 @@ def write_overlay(path: Path, overlay: pa.Table) -> str:
 
 def read_overlay(path: Path) -> pa.Table:
     """Read an overlay; raises `IndexFolderError` ``index-damaged``."""
-    return read_table(path, OVERLAY_SCHEMA.names)
+    return read_table(path, OVERLAY_SCHEMA)
 
 
 def lay_over(images: pa.Table, overlay: pa.Table) -> pa.Table:

@@ -44,7 +44,9 @@ def read_live_rows(folder: Path, manifest: Manifest, columns: Sequence[str] = FA
     """Read `columns` (and those that identify a row) of the rows that count; raises as `read_facts` does."""
     names = [name for name in FACTS_SCHEMA.names if name in columns or name in _IDENTITY]
     counts = np.array([shard.rows for shard in manifest.shards], dtype=np.int64)
-    stored = read_facts([folder / images_name(number) for number in range(len(counts))], int(counts.sum()), names)
+    empty = pa.schema([FACTS_SCHEMA.field(name) for name in names]).empty_table()
+    tables = [read_facts(folder / images_name(n), shard.rows, names) for n, shard in enumerate(manifest.shards)]
+    stored = pa.concat_tables([empty, *tables])
     shards = np.repeat(np.arange(len(counts)), counts)
     bad = np.zeros(len(shards), bool)
     for start, shard in zip(np.cumsum(counts) - counts, manifest.shards, strict=True):

@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from embedkit.indexes.manifest import Manifest, search_name
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.storage import Put, sha256_of, write_atomically
 from embedkit.indexes.vectors import Vectors, unit
 from numpy.typing import NDArray
+
+faiss: Any = import_module("faiss")  # its stubs know half of it
 
 EXACT_BELOW = 200_000
 LEAST_RECALL = 0.985

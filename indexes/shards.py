@@ -84,29 +84,21 @@ def write_vectors(path: Path, vectors: NDArray[np.float32]) -> str:
     return write_table(path, table)
 
 
-def read_facts(paths: Sequence[Path], rows: int, columns: Sequence[str]) -> pa.Table:
-    """Read `columns` of many shards, in order; pictures are not touched unless they are asked for.
+def read_facts(path: Path, rows: int, columns: Sequence[str]) -> pa.Table:
+    """Read some columns of a shard's facts; raises `IndexFolderError` ``index-damaged`` where they are not there."""
+    return read_table(path, pa.schema([FACTS_SCHEMA.field(name) for name in columns]), rows)
 
-    Raises
-    ------
-    IndexFolderError
-        ``index-damaged`` where a file is missing, unreadable, or has not its rows.
-    """
-    schema = pa.schema([IMAGES_SCHEMA.field(name) for name in columns])
-    tables = [read_table(path, columns).cast(schema) for path in paths]
-    table = pa.concat_tables(tables) if tables else schema.empty_table()
-    if table.num_rows != rows:
-        raise IndexFolderError(
-            "index-damaged", "the shards do not have the rows of the manifest; see `embedkit verify`"
-        )
-    return table
+
+def read_pictures(path: Path, rows: int) -> list[bytes]:
+    """Read the PNGs of a shard, b"" for a row without one; raises as `read_facts` does."""
+    pictures: list[bytes] = read_table(path, pa.schema([IMAGES_SCHEMA.field("picture")]), rows)["picture"].to_pylist()
+    return pictures
 
 
 def read_vectors(path: Path, rows: int, dimension: int) -> NDArray[np.float32]:
     """Read the vectors of a shard, float32 (rows, dimension); raises as `read_facts` does."""
-    column = read_table(path, ["vector"]).column("vector").combine_chunks()
-    if column.type != pa.list_(pa.float32(), dimension) or len(column) != rows:
-        raise IndexFolderError("index-damaged", f"{path}: not the vectors of the manifest; see `embedkit verify`")
+    schema = pa.schema([pa.field("vector", pa.list_(pa.float32(), dimension))])
+    column = read_table(path, schema, rows)["vector"].combine_chunks()
     values: NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
     return values.reshape(rows, dimension)
 
@@ -122,10 +114,20 @@ def write_table(path: Path, table: pa.Table) -> str:
     return write_atomically(path, write)
 
 
-def read_table(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Read `columns` of a Parquet file of an index; raises `IndexFolderError` ``index-damaged``."""
+def read_table(path: Path, schema: pa.Schema, rows: int | None = None) -> pa.Table:
+    """Read the columns of `schema` from a Parquet file of an index, which must have so many rows.
+
+    Raises
+    ------
+    IndexFolderError
+        ``index-damaged`` where the file is missing, or anything of it is not as it was written.
+    """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(columns=list(columns))
-    except (OSError, pa.ArrowException) as error:
+            table = file.read(columns=schema.names).cast(schema)
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         raise IndexFolderError("index-damaged", f"{path}: it cannot be read; see `embedkit verify`") from error
+    if rows not in (None, table.num_rows):
+        message = f"{path}: it has {table.num_rows} rows and not {rows}; see `embedkit verify`"
+        raise IndexFolderError("index-damaged", message)
+    return table

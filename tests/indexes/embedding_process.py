@@ -11,11 +11,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from conftest import TinyEncoder
+import pandas as pd  # noqa: F401 (pyarrow would import it in every child)
+from conftest import SerialPool, TinyEncoder
 from embedkit.indexes import EmbedSettings, embed, embedding, search  # noqa: F401 (FAISS is imported once)
 
 
@@ -33,22 +34,6 @@ def die_at(call: int) -> None:
 
     os.fsync = counted(os.fsync)
     Path.rename = counted(Path.rename)  # type: ignore[method-assign]
-
-
-class SerialPool:
-    """Stands in for the worker pool."""
-
-    def __init__(self, function: Callable[..., Any], **_: object) -> None:
-        self._function = function
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing: there is no process to end."""
-
-    def map(self, items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        return ((item, self._function(item)) for item in items)
 
 
 def run(source: str, index: str, pool: str, call: int) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from embedkit.indexes import Index, labels_from_folders
 
-from embedkit.dicom import Label, Vocabulary, labels_from_csv
+from embedkit.dicom.labels import Label, labels_from_csv
+from embedkit.dicom.vocabulary import Vocabulary
 
 from .conftest import Embed, write_dump, write_picture
 
@@ -18,14 +19,17 @@ def label_by_path(image_id: str, path: Path) -> Label | None:
 
 def regions(index: Path) -> dict[str, str]:
     images = Index.open(index).images
-    return {Path(path).name: region for path, region in zip(*images.select(["path", "region"]).to_pydict().values())}
+    return {
+        Path(path).name: region
+        for path, region in zip(images["path"].to_pylist(), images["region"].to_pylist(), strict=True)
+    }
 
 
 def test_labels_are_laid_over_and_kept_by_later_runs(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 5)
     run(labels=label_by_path)
     index = Index.open(tmp_path / "index")
-    row = index.images.filter(index.images["path"].to_pandas() == str(dump / "study1/001.png")).to_pylist()[0]
+    row = index.images.to_pylist()[index.images["path"].to_pylist().index(str(dump / "study1/001.png"))]
     assert (row["region"], row["given"], row["region_source"]) == ("knee", "Knie", "csv")
     assert regions(tmp_path / "index") == {
         "000.png": "",
