@@ -1,0 +1,97 @@
+"""An index that lives in memory: three regions as clusters of vectors, and pictures with structure and fine detail."""
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from embedkit.heads import build_search
+
+REGIONS = ("foot", "hand", "knee", "shoulder", "pelvis/hip")
+
+
+def draw_exposure(seed):
+    """A picture, uint8 (256, 256), of shapes of all sizes on a black surround."""
+    rng = np.random.default_rng(seed)
+    grey = np.zeros((200, 180), np.float32)
+    for side, strength in ((4, 60), (12, 25), (40, 14), (100, 6)):
+        field = rng.normal(0, strength, (side, side)).astype(np.float32)
+        grey += cv2.resize(field, (180, 200), interpolation=cv2.INTER_CUBIC)
+    picture = np.zeros((256, 256), np.uint8)
+    picture[28:228, 38:218] = np.clip(grey + 120, 15, 250)
+    return picture
+
+
+def draw_blank(seed):
+    """A blank plate after its values were stretched over the full range: noise, on a black surround."""
+    noise = np.random.default_rng(seed).normal(128, 45, (350, 315))
+    picture = np.zeros((256, 256), np.uint8)
+    picture[28:228, 38:218] = np.clip(cv2.resize(noise, (180, 200), interpolation=cv2.INTER_AREA), 0, 255)
+    return picture
+
+
+class MemoryIndex:
+    """What `find_label_issues` needs of an index."""
+
+    def __init__(self, regions, vectors, patients, pictures):
+        names = [f"1.2.826.{number}" for number in range(len(regions))]
+        self.images = pa.table(
+            {
+                "image_id": names,
+                "sop_instance_uid": names,
+                "path": [f"/dump/{number}.dcm" for number in range(len(regions))],
+                "region": list(regions),
+                "patient": list(patients),
+            }
+        )
+        self._vectors, self._pictures, self._search = vectors, pictures, build_search(vectors) if len(vectors) else None
+
+    def __len__(self):
+        return self.images.num_rows
+
+    def vectors(self, space=None):
+        return self._vectors
+
+    def pictures(self, rows):
+        return self._pictures[np.asarray(rows, np.int64)]
+
+    def nearest(self, queries, k, space=None):
+        return self._search(queries, k)
+
+    def rows_of(self, image_ids):
+        return np.array([int(name.rsplit(".", 1)[1]) for name in image_ids], np.int64)
+
+
+class Archive:
+    """160 images of five regions with planted faults; `truth` says which row has which."""
+
+    def __init__(self, seed=0):
+        rng = np.random.default_rng(seed)
+        count = 160
+        region = rng.integers(0, len(REGIONS), count)
+        self.region = np.array(REGIONS)[region]
+        vectors = rng.normal(size=(6, 32))[region] + rng.normal(0, 0.35, (count, 32)) + 1
+        given = self.region.astype(object)
+        rows = rng.permutation(count)
+        self.wrong, self.foreign, self.blank, self.twin, self.missing = np.split(rows[:44], [10, 24, 27, 30])
+        for row in self.wrong:
+            given[row] = rng.choice([name for name in REGIONS if name != given[row]])
+        vectors[self.foreign] = rng.normal(size=32) * 1.2 + rng.normal(0, 0.35, (len(self.foreign), 32)) + 1
+        given[self.foreign] = rng.choice(REGIONS, len(self.foreign))
+        given[self.missing] = ""
+        pictures = np.stack([draw_exposure(1000 * seed + number) for number in range(count)])
+        patients = np.array([f"p{number}" for number in range(count)], dtype=object)
+        self.original = rows[44 : 44 + len(self.twin)]
+        for copy, row in zip(self.twin, self.original, strict=True):
+            turn = cv2.getRotationMatrix2D((128, 128), 3, 1)
+            pictures[copy] = cv2.convertScaleAbs(cv2.warpAffine(pictures[row], turn, (256, 256)), alpha=0.9)
+            vectors[copy] = vectors[row] * (1 + rng.normal(0, 0.01, 32))
+            given[copy], self.region[copy], patients[copy] = given[row], self.region[row], patients[row]
+        for row in self.blank:
+            pictures[row] = draw_blank(row)
+        self.index = MemoryIndex(given, vectors.astype(np.float32), patients, pictures)
+
+
+@pytest.fixture(scope="session")
+def archive():
+    return Archive()

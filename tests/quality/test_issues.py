@@ -1,0 +1,162 @@
+import csv
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from embedkit.errors import IndexFolderError, UsageError
+from embedkit.quality import ISSUES, IssueTable, classify_images, find_label_issues
+from embedkit.quality.table import SCHEMA
+
+from .conftest import Archive, MemoryIndex, draw_exposure
+
+COLUMNS = "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence"
+
+
+@pytest.fixture(scope="module")
+def issues(archive):
+    return find_label_issues(archive.index)
+
+
+def rows_with(issues, *kinds):
+    return {row for row, issue in zip(issues.rows, issues.table["issue"].to_pylist(), strict=True) if issue in kinds}
+
+
+def test_every_kind_of_fault_is_found(archive, issues):
+    assert rows_with(issues, "unusable") == set(archive.blank)
+    assert rows_with(issues, "missing-label") == set(archive.missing)
+    assert rows_with(issues, "near-duplicate") == {*archive.twin, *archive.original} - set(archive.blank)
+    assert len(set(archive.foreign) & rows_with(issues, "out-of-domain")) >= len(archive.foreign) - 1
+    assert len(set(archive.wrong) & rows_with(issues, "mislabelled")) >= len(archive.wrong) - 2
+
+
+def test_little_else_is_listed(archive, issues):
+    faults = {*archive.wrong, *archive.foreign, *archive.blank}
+    assert len(rows_with(issues, "mislabelled", "out-of-domain", "unusable") - faults) <= 4
+
+
+def test_the_table_is_sorted_and_ranked(issues):
+    scores = issues.table["score"].to_pylist()
+    assert issues.table.schema == SCHEMA
+    assert ",".join(SCHEMA.names) == COLUMNS
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    assert issues.table["rank"].to_pylist() == list(range(1, len(issues) + 1))
+    assert sum(issues.counts.values()) == len(issues)
+    assert tuple(issues.counts) == ISSUES
+
+
+def test_suggestions_name_the_true_region(archive, issues):
+    rows = issues.table.to_pylist()
+    named = [
+        row["suggested_region"] == archive.region[place]
+        for place, row in zip(issues.rows, rows, strict=True)
+        if row["issue"] in ("mislabelled", "missing-label")
+        and place not in archive.foreign
+        and place not in archive.blank
+    ]
+    assert np.mean(named) > 0.85
+
+
+def test_evidence_is_five_images_of_other_patients_or_the_twin(archive, issues):
+    patients = archive.index.images["patient"].to_pylist()
+    for place, row in zip(issues.rows, issues.table.to_pylist(), strict=True):
+        evidence = archive.index.rows_of(row["evidence"].split(";")).tolist()
+        if row["issue"] == "near-duplicate":
+            assert set(evidence) <= {*archive.twin, *archive.original}
+        else:
+            assert len(evidence) == 5
+            assert patients[place] not in [patients[near] for near in evidence]
+
+
+def test_all_images_adds_a_row_for_each_without_an_issue(archive, issues):
+    every = find_label_issues(archive.index, all_images=True)
+    assert set(every.rows) == set(range(len(archive.index)))
+    assert rows_with(every, *ISSUES).isdisjoint(rows_with(every, "none"))
+    assert len(every) == len(issues) + len(rows_with(every, "none"))
+
+
+def test_the_same_index_gives_the_same_table():
+    first, second = (find_label_issues(Archive(3).index, all_images=True) for _ in range(2))
+    assert first.to_csv() == second.to_csv()
+
+
+def small_index(regions, patients=None, seed=0):
+    rng = np.random.default_rng(seed)
+    count = len(regions)
+    pictures = (
+        np.stack([draw_exposure(number) for number in range(count)]) if count else np.empty((0, 256, 256), np.uint8)
+    )
+    return MemoryIndex(regions, rng.normal(size=(count, 16)).astype(np.float32), patients or [""] * count, pictures)
+
+
+@pytest.mark.parametrize(
+    ("regions", "note"),
+    [
+        (["hand"] * 20, "one class"),
+        ([""] * 20, "No image has a label"),
+        (["hand", "knee"] * 10, "Out-of-domain"),
+        ([f"region {number}" for number in range(20)], "one patient only"),
+        (["hand"], "one class"),
+    ],
+)
+def test_small_or_poor_indexes_say_what_cannot_be_done(regions, note):
+    found = find_label_issues(small_index(regions), all_images=True)
+    assert any(note in sentence for sentence in found.notes)
+    assert set(found.rows) == set(range(len(regions)))
+
+
+def test_an_empty_index_cannot_be_ranked():
+    with pytest.raises(UsageError, match="no image"):
+        find_label_issues(small_index([]))
+
+
+def table_with(**cells):
+    row = dict.fromkeys(SCHEMA.names, "") | {"rank": 1, "score": 0.5, "confidence": 0.25, "neighbour_agreement": 1.0}
+    return IssueTable(pa.Table.from_pylist([row | cells], schema=SCHEMA), (0,), 1, ())
+
+
+@pytest.mark.parametrize("cell", ["=HYPERLINK(1)", "+1", "-1", "@sum", "\tx", "\rx"])
+def test_no_cell_is_a_formula(cell):
+    (row,) = csv.DictReader(
+        io.StringIO(table_with(path=cell, given_region=cell, sop_instance_uid="1.2.3").to_csv(), newline="")
+    )
+    assert row["path"] == row["given_region"] == f"'{cell}"
+    assert (row["sop_instance_uid"], row["score"], row["rank"]) == ("1.2.3", "0.5", "1")
+
+
+def test_csv_and_parquet_hold_the_same(tmp_path, issues):
+    issues.write_csv(tmp_path / "issues.csv")
+    issues.write_parquet(tmp_path / "issues.parquet")
+    back = pq.read_table(tmp_path / "issues.parquet")
+    with (tmp_path / "issues.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert back.equals(issues.table)
+    assert [row["sop_instance_uid"] for row in rows] == back["sop_instance_uid"].to_pylist()
+    assert [float(row["score"]) for row in rows] == pytest.approx(back["score"].to_pylist(), abs=1e-8)
+
+
+def test_a_folder_that_is_missing_is_one_clear_error(tmp_path, issues):
+    with pytest.raises(IndexFolderError):
+        issues.write_csv(tmp_path / "missing" / "issues.csv")
+
+
+def test_images_are_classified_and_foreign_ones_told(archive):
+    found = classify_images(archive.index)
+    usual = np.setdiff1d(np.arange(len(archive.region)), archive.foreign)
+    assert (np.array(found.regions)[usual] == archive.region[usual]).mean() > 0.9
+    assert found.in_domain[usual].mean() > 0.95
+    assert found.in_domain[archive.foreign].mean() < 0.2
+    assert ((found.probability > 0) & (found.probability <= 1)).all()
+
+
+def test_new_vectors_are_classified(archive):
+    vectors = archive.index.vectors()
+    found = classify_images(archive.index, vectors[:7] * 3)
+    assert found.regions == classify_images(archive.index).regions[:7]
+    with pytest.raises(UsageError, match="finite"):
+        classify_images(archive.index, np.zeros((2, 32), np.float32))
+    with pytest.raises(UsageError, match="two regions"):
+        classify_images(small_index(["hand"] * 20))

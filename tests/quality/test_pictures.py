@@ -1,0 +1,71 @@
+import csv
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from embedkit.heads import Neighbours
+from embedkit.quality.duplicates import find_duplicates
+from embedkit.quality.pictures import match_detail, score_unusable
+
+from .conftest import draw_blank, draw_exposure
+
+
+def test_exposures_are_usable():
+    assert score_unusable(np.stack([draw_exposure(seed) for seed in range(10)])).max() < 0.2
+
+
+@pytest.mark.parametrize("level", [0, 2, 128, 251, 255])
+@pytest.mark.parametrize("noise", [0, 0.4, 2])
+def test_blank_plates_are_not(level, noise):
+    plate = np.zeros((256, 256), np.uint8)
+    plate[:, 30:226] = np.clip(np.random.default_rng(0).normal(level, noise + 1e-9, (256, 196)), 0, 255)
+    assert score_unusable(plate[None]) > 0.8
+
+
+def test_a_blank_plate_stretched_to_noise_is_not():
+    assert score_unusable(np.stack([draw_blank(seed) for seed in range(5)])).min() > 0.9
+
+
+def test_the_same_exposure_matches_after_a_turn_and_another_window():
+    for seed in range(5):
+        first = draw_exposure(seed)
+        turned = cv2.warpAffine(first, cv2.getRotationMatrix2D((128, 128), 4, 1), (256, 256))
+        assert match_detail(first, cv2.convertScaleAbs(turned, alpha=0.85, beta=0)) > 0.9
+        assert match_detail(first, draw_exposure(seed + 100)) < 0.6
+
+
+def test_pictures_without_common_shape_do_not_match():
+    blank = np.zeros((256, 256), np.uint8)
+    assert match_detail(blank, blank) == 0
+    assert match_detail(blank, draw_exposure(0)) == 0
+
+
+def test_frames_of_one_instance_are_no_duplicates():
+    twins = Neighbours(np.array([[1], [0]]), np.array([[1.0], [1.0]], np.float32))
+    pictures = np.stack([draw_exposure(0)] * 2)
+    assert len(find_duplicates(twins, ["1.2", "1.2"], lambda rows: pictures[rows]).first) == 0
+    found = find_duplicates(twins, ["1.2", "1.3"], lambda rows: pictures[rows])
+    assert (found.first.tolist(), found.second.tolist()) == ([0], [1])
+    assert found.score[0] > 0.95
+
+
+def read_real(folder, names, count):
+    pictures = []
+    for name in names[:: max(1, len(names) // count)]:
+        grey = cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE)
+        scale = 256 / max(grey.shape)
+        small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        picture = np.zeros((256, 256), np.uint8)
+        picture[: small.shape[0], : small.shape[1]] = small
+        pictures.append(picture)
+    return np.stack(pictures)
+
+
+def test_no_real_radiograph_is_unusable_or_another_one(real_data):
+    with (real_data / "fracatlas.csv").open() as file:
+        names = [row["image_id"] for row in csv.DictReader(file)]
+    pictures = read_real(real_data / "fracatlas", names, 120)
+    assert score_unusable(pictures).max() < 0.3
+    assert max(match_detail(one, two) for one, two in pairwise(pictures)) < 0.8
