@@ -7,6 +7,9 @@ all the same. Where a codec can decode at reduced resolution for less, `reductio
 from __future__ import annotations
 
 import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -102,9 +105,23 @@ def _decode_jpeg(frame: bytes, stream: Codestream, reduction: int, photometric: 
 
 def _decode_htj2k(frame: bytes, stream: Codestream, reduction: int) -> Array:
     """OpenJPH is twice as fast as OpenJPEG, but what overshoots wraps around: undone here, as 9 to 15 bits allow."""
-    wrapped = np.asarray(imagecodecs.htj2k_decode(frame, skipres=reduction.bit_length() - 1))
+    with _raised_after_all():
+        wrapped = np.asarray(imagecodecs.htj2k_decode(frame, skipres=reduction.bit_length() - 1))
     low, high = _value_range(stream)
     return np.clip(wrapped.view(np.int16), low, high)
+
+
+@contextmanager
+def _raised_after_all() -> Iterator[None]:
+    """Raise what imagecodecs tells `sys.unraisablehook` only: that a HTJ2K frame is damaged, and garbage from there."""
+    unraised: list[object] = []
+    hook, sys.unraisablehook = sys.unraisablehook, unraised.append
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+    if unraised:
+        raise ValueError("damaged HTJ2K")
 
 
 def _decode_reduced_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:

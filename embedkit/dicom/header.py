@@ -32,12 +32,12 @@ from pydicom.uid import (
 from embedkit.dicom.reasons import reject
 from embedkit.errors import RejectedFile
 
-MAX_READS = 500_000
-"""Reads of the parser, about two an element: a second of work. Real radiographs have some hundred elements."""
+MAX_READS = 100_000
+"""Reads of the parser, about two an element, some hundred elements in a real radiograph."""
 
 UNDEFINED_LENGTH = 0xFFFF_FFFF
 _PIXEL_DATA = 0x7FE0_0010
-_PIXEL_GROUP_ELEMENTS = {0x7FE0_0008, 0x7FE0_0009, _PIXEL_DATA}  # float, double float, integer
+_FLOAT_PIXEL_DATA = {0x7FE0_0008, 0x7FE0_0009}
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
 
@@ -113,7 +113,7 @@ def read_header(content: bytes, *, bare: bool, max_inflated_bytes: int) -> Heade
     Raises
     ------
     RejectedFile
-        ``header-unreadable``, ``header-too-large`` or ``dicomdir``.
+        ``header-unreadable``, ``header-too-large``, ``unsupported-pixels`` or ``dicomdir``.
     """
     try:
         return _read_header(content, bare, max_inflated_bytes)
@@ -136,9 +136,11 @@ def _read_header(content: bytes, bare: bool, max_inflated_bytes: int) -> Header:
     pixels: list[PixelElement] = []
 
     def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag in _FLOAT_PIXEL_DATA:
+            raise reject("unsupported-pixels")
         if tag == _PIXEL_DATA:
             pixels.append(PixelElement(memoryview(content)[file.tell() :], length, vr or "OW"))
-        return tag in _PIXEL_GROUP_ELEMENTS
+        return bool(tag == _PIXEL_DATA)
 
     little_endian = syntax != ExplicitVRBigEndian
     dataset = read_dataset(file, syntax == ImplicitVRLittleEndian, little_endian, stop_when=at_pixels)
@@ -215,4 +217,4 @@ class _Silence:
 
 
 silence = _Silence()
-"""``with silence():`` keeps pydicom from warning, logging and validating while headers are read or accessed."""
+"""``with silence():`` keeps pydicom from warning, logging and validating, and everyone else (Pillow) from warning."""

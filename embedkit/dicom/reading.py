@@ -92,18 +92,25 @@ def load_content(found: FoundFile, options: ReadingOptions) -> FileContent:
     try:
         # The entry may have become a link or a pipe since the walk: neither is followed or waited for.
         descriptor = os.open(found.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise reject("not-a-regular-file")
-            if status.st_size > options.max_file_bytes:
-                raise reject("file-too-large")
-            data = file.read(status.st_size)
+        try:
+            data = _read_regular(descriptor, options.max_file_bytes)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise reject("unreadable") from error
     if not data:
         raise reject("empty-file")
     return FileContent(data, hashlib.sha256(data).hexdigest())
+
+
+def _read_regular(descriptor: int, max_bytes: int) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise reject("not-a-regular-file")
+    if status.st_size > max_bytes:
+        raise reject("file-too-large")
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(status.st_size)
 
 
 def read_content(content: FileContent, options: ReadingOptions) -> ReadFile:
@@ -117,10 +124,10 @@ def read_content(content: FileContent, options: ReadingOptions) -> ReadFile:
     kind = kind_of(content.data)
     if kind is FileKind.OTHER:
         raise reject("not-an-image")
-    if kind not in {FileKind.DICOM, FileKind.BARE_DICOM}:
-        return _read_plain(content, kind, options)
     with silence():
-        return _read_dicom(content, kind, options)
+        if kind in {FileKind.DICOM, FileKind.BARE_DICOM}:
+            return _read_dicom(content, kind, options)
+        return _read_plain(content, kind, options)
 
 
 def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -> ReadFile:

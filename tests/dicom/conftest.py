@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,11 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from embedkit.dicom import REASONS, FileContent, ReadFile, ReadingOptions, read_content
 from embedkit.dicom.frames import NATIVE, FrameReader
 from embedkit.dicom.header import read_header, silence
 from embedkit.dicom.layout import read_layout
+from embedkit.errors import RejectedFile
 
 Array = NDArray[Any]
 
@@ -123,8 +126,8 @@ def make_dicom(
 def write_dicom(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", "1.2.3")
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "1.2.3")
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID") or "1.2.3"
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID") or "1.2.3"
     buffer = io.BytesIO()
     dcmwrite(
         buffer,
@@ -155,6 +158,25 @@ def read_stored(content: bytes, target_side: int | None = None) -> list[Array]:
         return list(FrameReader(header, layout, target_side=target_side, max_frames=64))
 
 
+def read_bytes(content: bytes, **options: Any) -> ReadFile:
+    """What `read_content` makes of a file; `options` are those of `ReadingOptions`."""
+    return read_content(FileContent(content, hashlib.sha256(content).hexdigest()), ReadingOptions(**options))
+
+
+def reason_of(content: bytes, **options: Any) -> str:
+    """Why a file is rejected."""
+    with pytest.raises(RejectedFile) as rejection:
+        read_bytes(content, **options)
+    assert rejection.value.reason in REASONS
+    return rejection.value.reason
+
+
+@pytest.fixture
+def good() -> bytes:
+    """A file without fault."""
+    return make_dicom(make_frame(12), bits=12)
+
+
 @pytest.fixture
 def tools() -> Tools:
     return Tools()
@@ -169,3 +191,5 @@ class Tools:
     frame: Callable[..., Array] = staticmethod(make_frame)
     stored: Callable[..., list[Array]] = staticmethod(read_stored)
     write: Callable[..., bytes] = staticmethod(write_dicom)
+    read: Callable[..., ReadFile] = staticmethod(read_bytes)
+    reason: Callable[..., str] = staticmethod(reason_of)

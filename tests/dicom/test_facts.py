@@ -1,0 +1,115 @@
+"""Header facts: what is kept, what is cleaned, and that nothing names a patient."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import warnings
+
+import pytest
+
+from embedkit.dicom import FileContent, InstanceFacts, ReadingOptions, read_content
+from embedkit.dicom.vocabulary import Vocabulary
+
+
+def facts(tools, key: bytes = b"key", vocabulary: Vocabulary | None = None, **attributes: object) -> InstanceFacts:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = tools.dicom(tools.frame(12), bits=12, **attributes)
+    return read_content(FileContent(content, ""), ReadingOptions(patient_key=key, vocabulary=vocabulary)).facts
+
+
+def test_every_fact(tools):
+    found = facts(
+        tools,
+        ViewPosition="AP",
+        Laterality="L",
+        ImageLaterality="R",
+        StudyDate="20180601",
+        Manufacturer="Acme",
+        ManufacturerModelName="Ray 3",
+        StationName="ROOM1",
+    )
+    assert found == InstanceFacts(
+        sop_instance_uid="1.2.3.4",
+        study_instance_uid="1.2.3",
+        series_instance_uid="1.2.3.1",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.1",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        modality="DX",
+        patient=hmac.new(b"key", b"\0CANARY-1", hashlib.sha256).hexdigest()[:32],
+        view="AP",
+        laterality="R",
+        rows=61,
+        columns=84,
+        bits_stored=12,
+        frames=1,
+        photometric="MONOCHROME2",
+        device="Acme Ray 3",
+        station="ROOM1",
+        year=2018,
+    )
+
+
+def test_a_silent_header(tools):
+    found = facts(tools, PatientID="", StudyInstanceUID=None, SeriesInstanceUID=None)
+    assert (found.patient, found.year, found.device, found.view, found.study_instance_uid) == ("", 0, "", "", "")
+
+
+def test_the_label_is_read_with_a_vocabulary(tools):
+    assert facts(tools, BodyPartExamined="KNEE").region == ""
+    found = facts(tools, vocabulary=Vocabulary.load(), BodyPartExamined="KNEE")
+    assert (found.region, found.given, found.region_source) == ("knee", "KNEE", "body-part-examined")
+
+
+def test_patients_are_told_apart_by_issuer_and_key(tools):
+    hashes = {
+        facts(tools).patient,
+        facts(tools, key=b"other").patient,
+        facts(tools, IssuerOfPatientID="A").patient,
+        facts(tools, IssuerOfPatientID="B").patient,
+        facts(tools, PatientID="CANARY-2").patient,
+    }
+    assert len(hashes) == 5
+    assert all(len(digest) == 32 and int(digest, 16) for digest in hashes)
+    assert facts(tools, PatientName="OTHER^NAME").patient == facts(tools).patient
+
+
+def test_nothing_names_the_patient(tools):
+    found = facts(tools, AccessionNumber="CANARY-2", PatientBirthDate="19700101", OtherPatientIDs="CANARY-3")
+    text = repr(dataclasses.asdict(found))
+    assert "CANARY" not in text
+    assert "19700101" not in text
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("Acme\r\n\x1b[31mred", "Acme [31mred"),
+        ("  a \t b  ", "a b"),
+        ("\x00\x07", ""),
+        ("safe\u202egnp.exe", "safe gnp.exe"),
+        ("x" * 300, "x" * 64),
+    ],
+)
+def test_text_is_one_line_of_printable_characters(tools, raw, shown):
+    assert facts(tools, SpecificCharacterSet="ISO_IR 192", StationName=raw).station == shown
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 192", "NONSENSE", "ISO 2022 IR 87\\NONSENSE", ""])
+def test_a_wrong_character_set_is_survived(tools, charset):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = tools.dicom(tools.frame(12), bits=12, SpecificCharacterSet="ISO_IR 192", StationName="STATION")
+    content = content.replace(b"ISO_IR 192", charset.encode()[:10].ljust(10))
+    content = content.replace(b"STATION ", b"\xff\xfeATION\xe9")
+    station = read_content(FileContent(content, ""), ReadingOptions()).facts.station
+    assert "ATION" in station or station == ""
+
+
+@pytest.mark.parametrize(
+    ("date", "year"), [("2018.06.01", 2018), ("junk", 0), ("", 0), ("01012018", 0), ("19991231", 1999)]
+)
+def test_the_year(tools, date, year):
+    assert facts(tools, StudyDate=date).year == year
