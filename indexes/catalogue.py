@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from embedkit.indexes.rows import LiveRows
-from embedkit.indexes.shards import ImageRow, path_text
 
 from embedkit.dicom import FoundFile
+from embedkit.indexes.rows import LiveRows
+from embedkit.indexes.shards import ImageRow, path_text
 
 COLUMNS = ("path", "size", "mtime_ns", "content_sha256", "reason")
 _PASSING = {"unreadable", "out-of-memory", "decoder-timeout", "decoder-crashed", "unexpected-error"}

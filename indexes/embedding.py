@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions, WorkerPool, find_files
+from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.errors import UsageError
 from embedkit.indexes import catalogue
 from embedkit.indexes.catalogue import Catalogue, is_under
 from embedkit.indexes.encoding import fill_space, space_of
@@ -30,10 +34,6 @@ from embedkit.indexes.shard_queue import ShardQueue
 from embedkit.indexes.shards import ImageRow, path_text
 from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
-
-from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions, WorkerPool, find_files
-from embedkit.dicom.vocabulary import Vocabulary
-from embedkit.errors import UsageError
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder

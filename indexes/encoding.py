@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from embedkit.indexes.manifest import SPACE_NAME, Space, images_name
-from embedkit.indexes.shards import read_pictures
-from embedkit.indexes.writer import IndexWriter
 from numpy.typing import NDArray
 
 from embedkit.errors import EncoderError
 from embedkit.image import PREPROCESSING_VERSION, decode_picture
+from embedkit.indexes.manifest import SPACE_NAME, Space, images_name
+from embedkit.indexes.shards import read_pictures
+from embedkit.indexes.writer import IndexWriter
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedkit.indexes.storage import plain_errors
-
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.storage import plain_errors
 
 LOCK_NAME = "lock"
 _held: set[int] = set()

@@ -13,13 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from embedkit.indexes.storage import remove_files, write_bytes
-
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.storage import remove_files, write_bytes
 
 FORMAT_VERSION = 1
 SPACE_NAME = re.compile(r"(?!images$)[a-z0-9][a-z0-9_-]{0,63}")
 _MANIFEST_NAME = re.compile(r"manifest-(\d{6,})\.json")
+_TRIES = 5
+"""A reader looks again where a writer replaced the manifests that it was about to read."""
 _HEAD, _MIDDLE, _TAIL = b'{"sha256":"', b'","manifest":', b"}\n"
 
 
@@ -135,20 +136,32 @@ def read_newest_manifest(folder: Path) -> Manifest:
     Raises
     ------
     IndexFolderError
-        ``index-absent``, ``index-damaged`` where no manifest is whole, ``index-too-new`` where the newest one was
-        written by a later version of the program.
+        ``index-absent``, ``index-unreadable``, ``index-damaged`` where no manifest is whole, ``index-too-new`` where
+        the newest one was written by a later version of the program.
     """
-    if not folder.is_dir() or not (numbers := manifest_numbers(folder)):
-        raise IndexFolderError("index-absent", f"{folder}: there is no index here; `embedkit embed` makes one")
-    for number in numbers:
+    for _ in range(_TRIES):
         try:
-            return read_manifest(folder, number)
-        except FileNotFoundError:  # a writer has committed twice meanwhile
-            return read_newest_manifest(folder)
-        except IndexFolderError as error:
-            if error.reason != "index-damaged":
-                raise
+            numbers = manifest_numbers(folder) if folder.is_dir() else []
+        except OSError as error:
+            raise IndexFolderError("index-unreadable", f"{folder}: it cannot be read ({error.strerror})") from error
+        if not numbers:
+            raise IndexFolderError("index-absent", f"{folder}: there is no index here; `embedkit embed` makes one")
+        whole = next(filter(None, (_read_if_whole(folder, number) for number in numbers)), None)
+        if whole:
+            return whole
     raise IndexFolderError("index-damaged", f"{folder}: no manifest is whole; embed into a new folder")
+
+
+def _read_if_whole(folder: Path, number: int) -> Manifest | None:
+    """Read a manifest; None where it is damaged, or gone because a writer has committed meanwhile."""
+    try:
+        return read_manifest(folder, number)
+    except FileNotFoundError:
+        return None
+    except IndexFolderError as error:
+        if error.reason == "index-damaged":
+            return None
+        raise
 
 
 def read_manifest(folder: Path, number: int) -> Manifest:

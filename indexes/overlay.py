@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from embedkit.indexes.shards import read_table, write_table
 
 from embedkit.dicom.labels import Label, label_from_folder
 from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.indexes.shards import read_table, write_table
 
 LabelSource = Callable[[str, Path], Label | None]
 """Gives the label of an image by its `image_id` and path, or None where it has none to give."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from embedkit.indexes.shards import ImageRow, path_text
 from numpy.typing import NDArray
 
 from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions
 from embedkit.image import PreparedFile, encode_picture, prepare_file
+from embedkit.indexes.shards import ImageRow, path_text
 
 Pictures = NDArray[np.uint8]
 Prepared = tuple[list[ImageRow], Pictures]

@@ -40,7 +40,7 @@ class EmbedReport:
     images: int = 0
     """Images in the index."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """Files in the index that are no image, by reason (a frame of several counts as one)."""
+    """Rejected rows in the index by reason: one a file, or one a frame for a repeated file of several frames."""
     notes: Counter[str] = field(default_factory=Counter)
     """Rows in the index by what was noted of them."""
     seconds: dict[str, float] = field(default_factory=dict)

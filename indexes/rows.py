@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from embedkit.indexes.manifest import Manifest, images_name, vectors_name
-from embedkit.indexes.shards import FACTS_SCHEMA, read_facts, read_vectors
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.manifest import Manifest, images_name, vectors_name
+from embedkit.indexes.shards import FACTS_SCHEMA, read_facts, read_vectors
 
 VANISHED = "vanished"
 _IDENTITY = ("path", "frame", "sop_instance_uid", "content_sha256", "reason")

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from embedkit.indexes.manifest import Manifest, search_name
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.storage import Put, sha256_of, write_atomically
 from embedkit.indexes.vectors import Vectors, unit
-from numpy.typing import NDArray
 
 faiss: Any = import_module("faiss")  # its stubs know half of it
 
@@ -97,6 +98,7 @@ def read_file(path: Path, sha256: str) -> VectorSearch | None:
 
     FAISS loads many damaged files without a word, so nothing is loaded before its checksum holds.
     """
+    limit = faiss.get_deserialization_vector_byte_limit()
     try:
         if sha256_of(path) != sha256:
             return None
@@ -104,6 +106,8 @@ def read_file(path: Path, sha256: str) -> VectorSearch | None:
         return VectorSearch(faiss.read_index(str(path)))
     except (OSError, RuntimeError):
         return None
+    finally:
+        faiss.set_deserialization_vector_byte_limit(limit)
 
 
 def fit(

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
 from embedkit.indexes.encoding import encode_rows
 from embedkit.indexes.shards import ImageRow
 from embedkit.indexes.writer import IndexWriter
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from embedkit.indexes.storage import Put, write_atomically
 from numpy.typing import NDArray
 
 from embedkit.dicom.instance import InstanceFacts
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.storage import Put, write_atomically
 
 _ARROW_TYPES = {"str": pa.string(), "int": pa.int32()}
 FACTS_SCHEMA = pa.schema(

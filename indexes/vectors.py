@@ -10,12 +10,16 @@ Vectors = NDArray[np.float32]
 
 def unit(vectors: Vectors) -> Vectors:
     """Return the vectors at length 1, float32 (n, d)."""
-    wide = vectors.astype(np.float64)
-    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
-    return wide.astype(np.float32)
+    return np.divide(vectors, _lengths(vectors)[:, None], out=np.empty_like(vectors), casting="same_kind")
 
 
 def usable(vectors: Vectors) -> NDArray[np.bool_]:
     """Tell vectors that have a direction from those that are zero or not finite (a NaN would become FAISS's id -1)."""
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    return np.asarray(np.isfinite(norms) & (norms > 0), bool)
+    lengths = _lengths(vectors)
+    return np.asarray(np.isfinite(lengths) & (lengths > 0), bool)
+
+
+def _lengths(vectors: Vectors) -> NDArray[np.float64]:
+    """Return Euclidean lengths (n,), in double precision so that no finite vector overflows."""
+    squares: NDArray[np.float64] = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
+    return np.sqrt(squares)

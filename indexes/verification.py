@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
+from embedkit.errors import IndexFolderError
 from embedkit.indexes.manifest import (
     Manifest,
     images_name,
@@ -15,8 +17,6 @@ from embedkit.indexes.manifest import (
     vectors_name,
 )
 from embedkit.indexes.storage import sha256_of
-
-from embedkit.errors import IndexFolderError
 
 
 def verify(path: Path | str) -> list[str]:

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from embedkit.dicom import FoundFile, WorkerPool, find_files
 from embedkit.indexes.catalogue import Catalogue
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, rejected_row
 from embedkit.indexes.progress import ProgressMeter
 from embedkit.indexes.shards import path_text
-
-from embedkit.dicom import FoundFile, WorkerPool, find_files
 
 
 class Walk:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+
 from embedkit.indexes.lock import LOCK_NAME, hold_lock
 from embedkit.indexes.manifest import (
     LabelsFile,

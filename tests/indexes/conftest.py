@@ -10,8 +10,9 @@ from typing import Any, Self
 import cv2
 import numpy as np
 import pytest
-from embedkit.indexes import EmbedReport, EmbedSettings, embed
 from numpy.typing import NDArray
+
+from embedkit.indexes import EmbedReport, EmbedSettings, embed
 
 
 @dataclass(frozen=True)

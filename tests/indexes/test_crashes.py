@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from embedkit.indexes import Index, verify
 from embedkit.indexes.manifest import read_newest_manifest
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from embedkit.indexes import Index, Progress
 
 from embedkit.errors import EncoderError, UsageError
+from embedkit.indexes import Index, Progress
 
 from .conftest import Embed, TinyEncoder, write_dump, write_picture
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from embedkit.indexes import Index
 from embedkit.indexes.overlay import OVERLAY_SCHEMA
 from embedkit.indexes.shards import FACTS_SCHEMA, IMAGES_SCHEMA

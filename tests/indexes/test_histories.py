@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from embedkit.indexes import EmbedSettings, Index, embed, verify
 from embedkit.indexes.rows import resolve
 from embedkit.indexes.shards import FACTS_SCHEMA
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from .conftest import SerialPool, TinyEncoder, write_picture
 

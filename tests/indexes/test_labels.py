@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from embedkit.indexes import Index, labels_from_folders
-
 from embedkit.dicom.labels import Label, labels_from_csv
 from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.indexes import Index, labels_from_folders
 
 from .conftest import Embed, write_dump, write_picture
 

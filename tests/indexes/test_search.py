@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from embedkit.indexes import Index
-from embedkit.indexes.search import VectorSearch, fit, read_file
-from embedkit.indexes.vectors import unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from embedkit.errors import UsageError
+from embedkit.indexes import Index
+from embedkit.indexes.search import VectorSearch, fit, read_file
+from embedkit.indexes.vectors import unit, usable
 
 from .conftest import Embed, TinyEncoder, write_dump, write_picture
 
@@ -102,6 +103,14 @@ def test_a_damaged_file_is_never_loaded(tmp_path_factory: pytest.TempPathFactory
     path.write_bytes(data)
     assert read_file(path, sha256) is None
     assert read_file(path.with_name("absent"), sha256) is None
+
+
+@given(arrays(np.float32, (4, 3), elements=st.floats(width=32)))
+def test_what_is_usable_has_length_one_and_nothing_else_is(vectors: NDArray[np.float32]) -> None:
+    good = usable(vectors)
+    expected = np.isfinite(vectors).all(axis=1) & (np.abs(vectors).max(axis=1) > 0)
+    assert (good == expected).all()
+    np.testing.assert_allclose(np.linalg.norm(unit(vectors[good]), axis=1), 1, rtol=1e-5)
 
 
 def naive_neighbours(index: Index, k: int) -> NDArray[np.int64]:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from embedkit.errors import IndexFolderError
 from embedkit.indexes import Index, verify
 from embedkit.indexes.lock import hold_lock
 from embedkit.indexes.storage import write_bytes
-
-from embedkit.errors import IndexFolderError
 
 from .conftest import Embed, write_dump, write_picture
 
@@ -111,6 +111,25 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(tmp_path: Path, run: Emb
         assert_refused(run, "index-locked", tmp_path / "index")
         assert len(Index.open(tmp_path / "index")) == 3
     assert run().unchanged == 4
+
+
+def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+    (ready, say_ready), (end, say_end) = os.pipe(), os.pipe()
+    with hold_lock(tmp_path):
+        child = os.fork()
+        if child == 0:  # a worker that outlives its parent
+            os.write(say_ready, b".")
+            os.read(end, 1)
+            os._exit(0)
+        os.read(ready, 1)
+    try:
+        with hold_lock(tmp_path), pytest.raises(IndexFolderError), hold_lock(tmp_path):
+            pass
+    finally:
+        os.write(say_end, b".")
+        assert os.waitpid(child, 0)[1] == 0
+        for descriptor in (ready, say_ready, end, say_end):
+            os.close(descriptor)
 
 
 def test_only_the_owner_may_look_inside(tmp_path: Path, run: Embed) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from embedkit.indexes import Index, verify
-from embedkit.indexes.manifest import LabelsFile, read_newest_manifest, write_manifest
 
 from embedkit.errors import EmbedkitError, IndexFolderError
+from embedkit.indexes import Index, verify
+from embedkit.indexes.manifest import LabelsFile, read_newest_manifest, write_manifest
 
 from .conftest import Embed, TinyEncoder, write_dump
 from .test_labels import label_by_path
@@ -82,6 +82,21 @@ def test_any_flipped_byte_is_found_and_never_read_as_the_truth(whole: Path) -> N
             assert older or everything_or_damaged(whole) in (truth, "index-damaged"), (path.name, place)
         path.write_bytes(good)
     assert verify(whole) == []
+
+
+def test_pictures_are_not_read_for_the_facts(tmp_path: Path, run: Embed) -> None:
+    write_dump(tmp_path / "dump", 3)
+    run()
+    images = Index.open(tmp_path / "index").images
+    path = tmp_path / "index/shards/000000.images.parquet"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 10] ^= 255
+    path.write_bytes(data)
+    index = Index.open(tmp_path / "index")
+    assert index.images.equals(images)
+    with pytest.raises(IndexFolderError) as caught:
+        index.pictures([0])
+    assert caught.value.reason == "index-damaged"
 
 
 def test_missing_and_cut_files_are_found(whole: Path) -> None:
