@@ -38,6 +38,8 @@ COMPRESSED = frozenset(
 MAX_REDUCTION = 32
 """JPEG 2000 usually has five decomposition levels."""
 
+_END_OF_IMAGE = b"\xff\xd9"
+
 
 class FrameReader:
     """The frames of one file. `notes` (codes of `reasons.NOTES`) fills while they are read."""
@@ -93,6 +95,8 @@ class FrameReader:
             vr = "" if pixels is None else pixels.vr
             return decode_native(frame, self._layout, vr, big_endian=syntax == ExplicitVRBigEndian)
         stream = None if syntax == RLELossless else self._check(read_codestream(frame))
+        if stream is not None and stream.coding == "jpeg-ls":
+            frame += _END_OF_IMAGE  # where it is missing, CharLS needs seconds to notice
         for reduction in dict.fromkeys((self._reduction(), 1)):  # a codestream may have fewer levels than usual
             try:
                 return self._decode_fast(frame, stream, reduction)
