@@ -74,7 +74,7 @@ def assert_same(index: Path, unbroken: Path) -> None:
     assert verify(index) == []
 
 
-@pytest.mark.parametrize(("pool", "kills_wanted", "pictures"), [("workers", 8, 12), ("serial", 50, 20)])
+@pytest.mark.parametrize(("pool", "kills_wanted", "pictures"), [("workers", 6, 9), ("serial", 50, 14)])
 def test_killed_at_random_and_resumed_it_ends_with_the_same_bytes(
     folder: Path, embedder: Embedder, pool: str, kills_wanted: int, pictures: int
 ) -> None:

@@ -45,7 +45,7 @@ def content(index: Path) -> tuple[object, ...]:
 
 
 @given(st.lists(st.lists(CHANGE, max_size=4), min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_sequence_of_changes_ends_with_a_fresh_index(
     tmp_path_factory: pytest.TempPathFactory, history: list[list[tuple[str, int | str | None]]]
 ) -> None:
