@@ -162,7 +162,8 @@ def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None
     means = _area_means(whole, rows, columns)
     if padding is not None:
         hidden = ((whole >= padding[0]) & (whole <= padding[1])).astype(np.float32)
-        means[cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_AREA) > 0] = padding[0]
+        touched = cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_AREA) > 0
+        means[touched] = np.clip(padding[0], np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
     return means
 
 

@@ -13,6 +13,7 @@ _MAGIC = (
     (b"II+\0", "tiff"),
     (b"MM\0+", "tiff"),
 )
+_LONG_VRS = {b"OB", b"OW", b"SQ", b"UN", b"UT"}  # of the few that groups 0002 and 0008 hold
 
 
 class FileKind(StrEnum):
@@ -55,11 +56,11 @@ def _element(content: bytes, start: int) -> tuple[int, int] | None:
     if start + 12 > len(content):
         return None
     group, number, length = struct.unpack_from("<HHL", content, start)
-    vr = content[start + 4 : start + 6]
-    header = 8
-    if vr.isalpha() and vr.isupper():
-        header = 12 if vr in {b"OB", b"OW", b"SQ", b"UN", b"UT"} else 8
-        (length,) = struct.unpack_from(
-            "<L" if header == 12 else "<H", content, start + header - (4 if header == 12 else 2)
-        )
-    return group << 16 | number, start + header + length
+    value = start + 8
+    vr = content[start + 4 : value - 2]
+    if vr in _LONG_VRS:
+        value = start + 12
+        (length,) = struct.unpack_from("<L", content, start + 8)
+    elif vr.isalpha() and vr.isupper():
+        (length,) = struct.unpack_from("<H", content, start + 6)
+    return group << 16 | number, value + length

@@ -35,6 +35,8 @@ def decode_native(data: memoryview, layout: PixelLayout, vr: str, *, big_endian:
     raw = np.frombuffer(data, layout.dtype.newbyteorder(">" if big_endian else "<"))
     raw = raw.astype(layout.dtype) if big_endian else raw
     if layout.photometric == "YBR_FULL_422":  # Y Y Cb Cr: the luminance is all that is needed (PS3.3 C.7.6.3.1.2)
+        if layout.columns % 2:
+            raise reject("unsupported-pixels")
         return raw.reshape(-1, 4)[:, :2].reshape(layout.rows, layout.columns)
     shift = layout.high_bit + 1 - layout.bits_stored
     values = to_stored_values(raw, layout.bits_stored, signed=layout.signed, shift=shift)

@@ -141,7 +141,7 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
         layout,
         target_side=options.target_side,
         padding=presentation.padding,
-        max_frames=options.max_frames,
+        max_frames=min(options.max_frames, options.max_pixel_bytes // layout.frame_bytes),
     )
     frames = tuple(to_display(frame, presentation) for frame in reader)
     facts = read_facts(header, layout, patient_key=options.patient_key, vocabulary=options.vocabulary)

@@ -130,6 +130,13 @@ def test_ybr_full_422_gives_its_luminance(tools):
     np.testing.assert_array_equal(grey, ybr[:, :, 0])
 
 
+def test_ybr_full_422_has_an_even_number_of_columns(tools):
+    content = tools.dicom(colour_frame(tools), PhotometricInterpretation="YBR_FULL_422", Columns=83)
+    with pytest.raises(RejectedFile) as rejection:
+        tools.stored(content)
+    assert rejection.value.reason == "unsupported-pixels"
+
+
 def test_big_endian_bytes_in_words(tools):
     frame = tools.frame(8)
     swapped = np.frombuffer(frame.tobytes(), np.uint16).byteswap().tobytes()
@@ -177,6 +184,15 @@ def test_reduction_is_the_area_mean(dtype):
     reduced = reduce_size(values, 32)
     assert reduced.dtype == dtype
     assert np.abs(reduced - expected).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("padding", [(65535, 65535), (-2000, -2000), (-2000, 0)])
+def test_padding_beyond_the_type_of_the_pixels(padding):
+    values = np.full((64, 64), 100, np.uint8)
+    values[0, 0] = 0
+    reduced = reduce_size(values, 16, padding)
+    assert reduced[1:].min() == reduced.max() == 100
+    assert reduced[0, 0] == (0 if padding[1] == 0 else 94)
 
 
 def test_no_mean_mixes_padding_with_the_picture():

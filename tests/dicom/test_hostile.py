@@ -57,6 +57,8 @@ def test_more_frames_than_the_limit(tools):
     frames = [tools.frame(8, seed=seed) for seed in range(5)]
     assert tools.reason(tools.dicom(frames, NumberOfFrames=1), max_frames=4) == "too-many-frames"
     assert len(tools.read(tools.dicom(frames), max_frames=5).frames) == 5
+    hidden = tools.dicom(frames, RLE, NumberOfFrames=1)
+    assert tools.reason(hidden, max_pixel_bytes=4 * frames[0].nbytes) == "too-many-frames"
 
 
 def deflate(dataset: bytes, meta: bytes) -> bytes:
