@@ -5,9 +5,11 @@ from embedkit.indexes.index import Index, Neighbour
 from embedkit.indexes.manifest import Space
 from embedkit.indexes.overlay import LabelSource, labels_from_folders
 from embedkit.indexes.progress import EmbedReport, Progress
+from embedkit.indexes.reasons import REASONS
 from embedkit.indexes.verification import verify
 
 __all__ = [
+    "REASONS",
     "EmbedReport",
     "EmbedSettings",
     "Index",

@@ -122,7 +122,7 @@ class Index:
         UsageError
             ``bad-vector`` for a query that is zero, not finite or of another dimension; else as `vectors`.
         """
-        name = self._space(space)
+        name = self.space_name(space)
         queries = np.asarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.spaces[name].dimension or not usable(queries).all():
             raise UsageError(
@@ -146,7 +146,7 @@ class Index:
         UsageError
             ``unknown-image`` where the query is not in the index; else as `nearest`.
         """
-        own = self._find(query) if isinstance(query, str | Path) else -1
+        own = self._row_of(query) if isinstance(query, str | Path) else -1
         vector = self._vectors_of(np.array([own]), space)[0] if isinstance(query, str | Path) else query
         rows, cosines = self.nearest(vector[None], k + (own >= 0), space)
         found = [(int(r), float(c)) for r, c in zip(rows[0], cosines[0], strict=True) if r not in (-1, own)][:k]
@@ -158,7 +158,7 @@ class Index:
 
     def neighbour_graph(self, space: str | None = None, k: int = 20) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the `k` nearest other images of every image: rows and cosines (images, k), as `nearest` does."""
-        name = self._space(space)
+        name = self.space_name(space)
         graph = np.full((len(self), k), -1, np.int64)
         cosines = np.full((len(self), k), -1, np.float32)
         for start in range(0, len(self), _QUERIES_AT_ONCE):
@@ -170,7 +170,8 @@ class Index:
             cosines[own] = np.take_along_axis(near, other, axis=1)
         return graph, cosines
 
-    def _space(self, name: str | None) -> str:
+    def space_name(self, name: str | None = None) -> str:
+        """Return `name` where it is a space of this index, or that of its only space; raises as `vectors` does."""
         if name is None and len(self.spaces) == 1:
             return next(iter(self.spaces))
         if name in self.spaces:
@@ -180,7 +181,7 @@ class Index:
         raise UsageError(reason, f"{self.path}: name one of the vector spaces of this index: {held}")
 
     def _vectors_of(self, rows: NDArray[np.int64], space: str | None) -> NDArray[np.float32]:
-        name = self._space(space)
+        name = self.space_name(space)
         vectors = np.empty((len(rows), self.spaces[name].dimension), np.float32)
         for positions, values in read_vectors_by_shard(self.path, self._manifest, name, self._ids[rows]):
             vectors[positions] = values
@@ -194,10 +195,14 @@ class Index:
             self._searches[space] = load(self.path, self._manifest, space, np.sort(self._ids))[0].on_gpu()
         return self._searches[space]
 
-    def _find(self, query: str | Path) -> int:
-        path = path_text(Path(query).resolve())
-        row = self._row_of_image.get(str(query), self._row_of_path.get(path, -1))
-        if row < 0:
+    def find(self, query: str | Path) -> int | None:
+        """Return the row of the image with this `image_id` or path; None where there is none."""
+        row = self._row_of_image.get(str(query))
+        return self._row_of_path.get(path_text(Path(query).resolve())) if row is None else row
+
+    def _row_of(self, query: str | Path) -> int:
+        row = self.find(query)
+        if row is None:
             raise UsageError(
                 "unknown-image", f"{query}: no image of this index has this id or path; see its rejected files"
             )

@@ -57,10 +57,8 @@ class ImageRow:
 
     @property
     def image_id(self) -> str:
-        """The SOP Instance UID, with the frame's number (from 1) behind it where there are several."""
-        if self.frame and self.facts.frames > 1:
-            return f"{self.facts.sop_instance_uid}#{self.frame}"
-        return self.facts.sop_instance_uid
+        """The name of the image; of a rejected file, the SOP Instance UID that it gave."""
+        return self.facts.image_id(self.frame)
 
 
 def path_text(path: os.PathLike[str]) -> str:

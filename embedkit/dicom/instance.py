@@ -36,3 +36,7 @@ class InstanceFacts:
     device: str = ""
     station: str = ""
     year: int = 0
+
+    def image_id(self, frame: int) -> str:
+        """The name of one frame, from 1: the SOP Instance UID, with the frame behind it where there are several."""
+        return f"{self.sop_instance_uid}#{frame}" if frame and self.frames > 1 else self.sop_instance_uid

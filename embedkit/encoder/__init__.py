@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from embedkit.encoder.augmentation import Augmentation
     from embedkit.encoder.encoding import Encoder, load_encoder
     from embedkit.encoder.pretraining import PretrainingSettings, PretrainingStep, pretrain_simclr
-    from embedkit.encoder.weights import EncoderConfig, save_encoder
+    from embedkit.encoder.weights import STARTER, EncoderConfig, save_encoder
 
 _MODULES = {
+    "STARTER": "weights",
+    "Augmentation": "augmentation",
     "Encoder": "encoding",
     "EncoderConfig": "weights",
     "PretrainingSettings": "pretraining",
@@ -20,6 +23,8 @@ _MODULES = {
 }
 
 __all__ = [
+    "STARTER",
+    "Augmentation",
     "Encoder",
     "EncoderConfig",
     "PretrainingSettings",

@@ -22,6 +22,7 @@ from embedkit.encoder.augmentation import Augmentation, random_views
 from embedkit.encoder.checkpoint import load_checkpoint, save_checkpoint
 from embedkit.encoder.losses import nt_xent
 from embedkit.encoder.network import DIMENSION, build_backbone, normalise, to_grey_batch
+from embedkit.errors import UsageError
 
 Pictures = NDArray[np.uint8]
 
@@ -41,6 +42,11 @@ class PretrainingSettings:
     mean: float = 0.25
     std: float = 0.25
     seed: int = 0
+
+    @property
+    def encoder_input_size(self) -> int:
+        """The side of pictures for the encoder: random crops magnify, so whole pictures are shown larger (FixRes)."""
+        return 4 * self.view_size // 3
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,17 @@ def pretrain_simclr(
     """Train a backbone on `pictures`, uint8 (N, S, S), and return it in evaluation mode.
 
     After each epoch the state goes to `checkpoint`; where that file exists and holds the same settings, training
-    goes on from it. bf16 autocast; the loss is computed in float32.
+    goes on from it. bf16 autocast; the loss is computed in float32. Raises UsageError for less than a batch.
     """
+    steps = len(pictures) // settings.batch_size
+    if steps == 0:
+        message = f"{len(pictures)} pictures are less than one batch: embed more, or choose a batch size below"
+        raise UsageError("too-few-pictures", f"{message} {settings.batch_size}")
     torch.manual_seed(settings.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = nn.ModuleDict({"backbone": build_backbone(), "projection": _build_projection(settings)}).to(device)
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = len(pictures) // settings.batch_size
     first_epoch = load_checkpoint(checkpoint, model, optimizer, asdict(settings))
     for epoch in range(first_epoch, settings.epochs):
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)

@@ -1,0 +1,51 @@
+"""The typer app, and the one place where errors become lines and exit codes.
+
+Exit codes: 0 done, 1 done but something needs a look, 2 bad usage or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from embedkit.cli.classify import classify
+from embedkit.cli.demo import demo
+from embedkit.cli.embed import embed
+from embedkit.cli.find_label_issues import find_label_issues
+from embedkit.cli.info import info
+from embedkit.cli.pretrain import pretrain
+from embedkit.cli.similar import similar
+from embedkit.cli.verify import verify
+from embedkit.errors import EmbedkitError
+
+app = typer.Typer(
+    name="embedkit",
+    help="An embedding index and label-quality toolkit for radiographs: how clean is your archive?",
+    rich_markup_mode=None,  # plain help is there in half the time
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold headers
+)
+for command in (embed, find_label_issues, similar, classify, pretrain, info, verify, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, prog_name="embedkit", standalone_mode=False)
+    except TyperException as error:
+        print(f"embedkit: {error.format_message()} Try `embedkit --help`.", file=sys.stderr)  # noqa: T201
+        return 2
+    except EmbedkitError as error:
+        print(f"embedkit: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("embedkit: interrupted; what was done is kept, the same command goes on from there", file=sys.stderr)  # noqa: T201
+        return 130
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,99 @@
+"""`embedkit embed`: walk a dump into the index."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedkit.cli.console import Console
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Modalities, Quiet, VocabularyFile, Workers
+
+if TYPE_CHECKING:
+    from embedkit.indexes import EmbedReport
+
+
+def embed(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files and folders: DICOM (found by content), PNG, JPEG, TIFF.")
+    ],
+    index: IndexPath = DEFAULT_INDEX,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(help="A shipped encoder, a .safetensors file, or imagenet. Repeatable: one vector space each."),
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
+    labels: Annotated[Path | None, typer.Option(help="A CSV file with labels that go before the headers'.")] = None,
+    labels_from_folders: Annotated[
+        bool, typer.Option("--labels-from-folders", help="Take labels from the names of folders.")
+    ] = False,
+    vocabulary: VocabularyFile = None,
+    modality: Modalities = None,
+    forget_vanished: Annotated[
+        bool, typer.Option("--forget-vanished", help="Take files out of the index that are gone.")
+    ] = False,
+    workers: Workers = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that one file may take.")] = 60.0,
+    memory: Annotated[float, typer.Option(help="GiB that a worker may allocate for one file.")] = 3.0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Embed a dump: decode, clean and encode every radiograph, once.
+
+    Running it again embeds what is new or changed. Interrupted, it goes on where it was.
+    """
+    from embedkit.cli.loading import reading_options
+    from embedkit.dicom import labels_from_csv
+    from embedkit.encoder import STARTER, load_encoder
+    from embedkit.errors import UsageError
+    from embedkit.indexes import EmbedSettings
+    from embedkit.indexes import labels_from_folders as folder_labels
+
+    if labels and labels_from_folders:
+        raise UsageError("two-label-sources", "give --labels or --labels-from-folders, not both")
+    console = Console(as_json, quiet)
+    reading = reading_options(vocabulary, modality)
+    assert reading.vocabulary is not None  # noqa: S101 (reading_options always loads one)
+    source = labels_from_csv(labels, reading.vocabulary).lookup if labels else None
+    if labels_from_folders:
+        source = folder_labels(sources, reading.vocabulary)
+    settings = EmbedSettings(workers, int(memory * 2**30), timeout, forget_vanished=forget_vanished)
+    encoders = [load_encoder(name, precision) for name in encoder or [STARTER]]
+    report = embed_with_progress(
+        console, sources, index, encoders=encoders, labels=source, reading=reading, settings=settings
+    )
+    console.document({"index": str(index)} | asdict(report))
+    show_report(console, report, index)
+
+
+def embed_with_progress(console: Console, sources: list[Path], index: Path, **arguments: Any) -> EmbedReport:
+    """`embedkit.indexes.embed` with a display on stderr."""
+    from embedkit.indexes import Progress
+    from embedkit.indexes import embed as embed_sources
+
+    with console.progress("Embedding") as advance:
+
+        def show(progress: Progress) -> None:
+            advance(progress.done, progress.total, f"{progress.images:,} images, {progress.rejected:,} rejected")
+
+        return embed_sources(sources, index, on_progress=show, **arguments)
+
+
+def show_report(console: Console, report: EmbedReport, index: Path) -> None:
+    """The final table: what was met, and why files were left out."""
+    from embedkit.dicom import NOTES
+    from embedkit.indexes import REASONS
+
+    console.line(f"{report.images:,} images in {index}")
+    kinds = {"new": report.new, "changed": report.changed, "unchanged": report.unchanged}
+    console.line(f"{report.files:,} files: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()))
+    if report.rejected:
+        rows = [(count, reason, REASONS[reason]) for reason, count in sorted(report.rejected.items())]
+        console.table(("files", "rejected", "why"), rows)
+    if report.notes:
+        rows = [(count, note, NOTES[note]) for note, count in sorted(report.notes.items())]
+        console.table(("images", "noted", "what"), rows)
+    if report.vanished:
+        console.note(f"{len(report.vanished):,} files of the index are gone; --forget-vanished takes them out")

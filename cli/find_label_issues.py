@@ -1,0 +1,70 @@
+"""`embedkit find-label-issues`: the ranked suspects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from embedkit.cli.console import Console
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, SpaceName
+
+if TYPE_CHECKING:
+    from embedkit.indexes import Index
+    from embedkit.quality import IssueTable
+
+
+def find_label_issues(
+    index: IndexPath = DEFAULT_INDEX,
+    out: Annotated[
+        list[Path] | None, typer.Option(help="Write all suspects to a .csv, .parquet or .html file. Repeatable.")
+    ] = None,
+    all_images: Annotated[bool, typer.Option("--all", help="Rank every image, also those without an issue.")] = False,
+    top: Annotated[int, typer.Option(min=0, help="Suspects to show on screen.")] = 20,
+    space: SpaceName = None,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rank the suspects: wrong labels, foreign, unusable and repeated images, missing labels."""
+    from embedkit.errors import UsageError
+    from embedkit.indexes import Index
+    from embedkit.quality import find_label_issues as find
+
+    console = Console(as_json, quiet)
+    outputs = out or []
+    for path in outputs:
+        if path.suffix not in (".csv", ".parquet", ".html"):
+            raise UsageError("output-format", f"{path}: end the name in .csv, .parquet or .html")
+    opened = Index.open(index)
+    issues = find(opened, space=space, all_images=all_images, seed=seed)
+    for path in outputs:
+        write_issues(path, opened, issues)
+    suspects = issues.table.to_pylist()
+    console.document({"images": issues.images, "counts": issues.counts, "notes": issues.notes, "issues": suspects})
+    show_issues(console, issues, top)
+    for path in outputs:
+        console.line(f"written: {path}")
+
+
+def write_issues(path: Path, index: Index, issues: IssueTable) -> None:
+    """Write the table in the format that the name asks for."""
+    if path.suffix == ".csv":
+        issues.write_csv(path)
+    elif path.suffix == ".parquet":
+        issues.write_parquet(path)
+    else:
+        from embedkit.report import write_issues_page
+
+        write_issues_page(path, index, issues)
+
+
+def show_issues(console: Console, issues: IssueTable, top: int) -> None:
+    """The first suspects, and how many there are of each kind."""
+    for note in issues.notes:
+        console.note(note)
+    columns = ["rank", "issue", "given_region", "suggested_region", "score", "confidence", "path"]
+    console.table(columns, (tuple(row.values()) for row in issues.table.select(columns).slice(0, top).to_pylist()))
+    counts = ", ".join(f"{count:,} {issue}" for issue, count in issues.counts.items())
+    console.line(f"{issues.images:,} images: {counts}")

@@ -1,0 +1,58 @@
+"""`embedkit info`: what is in the index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from embedkit.cli.console import Console
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+
+
+def info(
+    index: IndexPath = DEFAULT_INDEX,
+    top: Annotated[int, typer.Option(min=1, help="Rows of a table to show.")] = 40,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what is in the index: regions, spellings and what each became, rejected files, vector spaces."""
+    from embedkit.indexes import REASONS, Index
+
+    console = Console(as_json, quiet)
+    opened = Index.open(index)
+    columns = (opened.images[name].to_pylist() for name in ("given", "region", "region_source"))
+    spellings = Counter(zip(*columns, strict=True))
+    regions = Counter(opened.images["region"].to_pylist())
+    syntaxes = Counter(opened.images["transfer_syntax_uid"].to_pylist())
+    rejected = Counter(opened.rejected["reason"].to_pylist())
+    patients = len(set(opened.images["patient"].to_pylist()) - {""})
+    console.document(
+        {
+            "index": str(index),
+            "images": len(opened),
+            "patients": patients,
+            "regions": dict(regions.most_common()),
+            "spellings": [
+                {"given": given, "region": region, "source": source, "images": count}
+                for (given, region, source), count in spellings.most_common()
+            ],
+            "transfer_syntaxes": dict(syntaxes.most_common()),
+            "rejected": dict(rejected.most_common()),
+            "spaces": {name: asdict(space) for name, space in opened.spaces.items()},
+        }
+    )
+    console.line(f"{len(opened):,} images of {patients:,} patients in {index}")
+    console.table(("region", "images"), [(name or "(none)", count) for name, count in regions.most_common(top)])
+    mapped = [(*key, count) for key, count in spellings.most_common() if key[1]]
+    console.table(("spelling", "became", "found in", "images"), mapped[:top])
+    unmapped = [(key[0], key[2], count) for key, count in spellings.most_common() if key[0] and not key[1]]
+    if unmapped:
+        console.table(("could not be mapped", "found in", "images"), unmapped[:top])
+    if rejected:
+        rows = [(count, reason, REASONS[reason]) for reason, count in rejected.most_common()]
+        console.table(("files", "rejected", "why"), rows)
+    spaces = [(n, s.encoder[:12], s.input_size, s.precision, s.runtime) for n, s in opened.spaces.items()]
+    console.table(("space", "encoder", "pixels", "precision", "runtime"), spaces)

@@ -1,0 +1,25 @@
+"""Options that every command has, or several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+IndexPath = Annotated[Path, typer.Option("--index", envvar="EMBEDKIT_INDEX", help="The index folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
+SpaceName = Annotated[str | None, typer.Option("--space", help="The vector space; needed where there are several.")]
+EncoderSource = Annotated[
+    str | None,
+    typer.Option("--encoder", help="The encoder of the space, where it is not a shipped one: its .safetensors file."),
+]
+Modalities = Annotated[
+    list[str] | None, typer.Option("--modality", help="Take this modality too, beside CR, DX and RG. Repeatable.")
+]
+VocabularyFile = Annotated[
+    Path | None, typer.Option("--vocabulary", help="A TOML file that maps spellings and codes to regions.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; one a core where not given.")]
+DEFAULT_INDEX = Path("embedkit-index")

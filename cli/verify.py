@@ -1,0 +1,22 @@
+"""`embedkit verify`: every byte of the index against its checksums."""
+
+from __future__ import annotations
+
+import typer
+
+from embedkit.cli.console import Console
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+
+
+def verify(index: IndexPath = DEFAULT_INDEX, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Check every file of the index against its checksum; exit code 1 where something is wrong."""
+    from embedkit.indexes import verify as verify_index
+
+    console = Console(as_json, quiet)
+    problems = verify_index(index)
+    console.document({"index": str(index), "problems": problems})
+    for problem in problems:
+        console.line(problem)
+    console.line("every file is as it was written" if not problems else f"{len(problems):,} problems")
+    if problems:
+        raise typer.Exit(1)

@@ -1,0 +1,203 @@
+"""The commands as users type them, on a small synthetic dump."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import pytest
+
+from embedkit.demo import write_demo_dump
+from embedkit.indexes import Index
+
+CANARY = b"CANARY^JANE"
+COLUMNS = "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence"
+
+
+def run(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """One command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", "from embedkit.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@dataclass(frozen=True)
+class Site:
+    """A dump, its index, and what `embed` said."""
+
+    dump: Path
+    index: Path
+    embedded: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    folder = tmp_path_factory.mktemp("site")
+    write_demo_dump(folder, images=84, seed=5)
+    for path in (folder / "dump").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes().replace(b"DEMO^PATIENT", b"CANARY^JANE "))
+    done = run("embed", folder / "dump", "--index", folder / "index")
+    return Site(folder / "dump", folder / "index", done)
+
+
+def test_embed_ends_with_a_table_of_what_was_met(site: Site) -> None:
+    assert "84 images" in site.embedded.stdout
+    assert "not-an-image" in site.embedded.stdout
+    assert "truncated" in site.embedded.stdout
+
+
+def test_the_dump_holds_the_canary_and_nothing_else_does(site: Site, tmp_path: Path) -> None:
+    assert any(CANARY in path.read_bytes() for path in site.dump.rglob("*") if path.is_file())
+    done = run(
+        "find-label-issues", "--all", "--index", site.index, "--out", tmp_path / "i.csv", "--out", tmp_path / "i.html"
+    )
+    texts = [site.embedded.stdout, site.embedded.stderr, done.stdout, done.stderr]
+    assert not any(CANARY.decode() in text for text in texts)
+    for folder in (site.index, tmp_path):
+        for path in folder.rglob("*"):
+            assert CANARY not in str(path).encode()
+            assert not path.is_file() or CANARY not in path.read_bytes(), path
+
+
+def test_embed_again_reads_nothing(site: Site) -> None:
+    report = json.loads(run("embed", site.dump, "--index", site.index, "--json").stdout)
+    assert (report["new"], report["changed"], report["unchanged"]) == (0, 0, report["files"])
+
+
+def test_find_label_issues_writes_the_table_in_every_format(site: Site, tmp_path: Path) -> None:
+    outputs = [tmp_path / f"issues.{suffix}" for suffix in ("csv", "parquet", "html")]
+    options = [word for path in outputs for word in ("--out", path)]
+    done = run("find-label-issues", "--index", site.index, "--json", *options)
+    listed = json.loads(done.stdout)["issues"]
+    assert outputs[0].read_text().splitlines()[0] == COLUMNS
+    assert len(list(csv.DictReader(outputs[0].open()))) == len(listed) > 0
+    assert [row["score"] for row in listed] == sorted((row["score"] for row in listed), reverse=True)
+    assert all(path.stat().st_size for path in outputs)
+
+
+def test_similar_by_uid_and_by_file_agree(site: Site, tmp_path: Path) -> None:
+    index = Index.open(site.index)
+    uid, path = (index.images[name][0].as_py() for name in ("image_id", "path"))
+    by_uid = json.loads(run("similar", uid, "-k", 5, "--index", site.index, "--json").stdout)["similar"]
+    by_path = json.loads(run("similar", path, "-k", 5, "--index", site.index, "--json").stdout)["similar"]
+    assert by_uid == by_path
+    assert len(by_uid) == 5
+    copy = tmp_path / "elsewhere.dcm"
+    copy.write_bytes(Path(path).read_bytes())
+    sheet = tmp_path / "sheet.png"
+    done = run("similar", copy, "-k", 5, "--sheet", sheet, "--index", site.index)
+    assert uid in done.stdout, "the nearest to a copy is the original"
+    assert cv2.imread(str(sheet)).shape[0] > 256
+
+
+def test_classify_names_missing_labels_and_gates_files(site: Site, tmp_path: Path) -> None:
+    index = Index.open(site.index)
+    missing = sum(not region for region in index.images["region"].to_pylist())
+    run("classify", "--index", site.index, "--out", tmp_path / "regions.csv")
+    rows = list(csv.DictReader((tmp_path / "regions.csv").open()))
+    assert len(rows) == missing
+    path = index.images["path"][3].as_py()
+    document = json.loads(run("classify", path, "--index", site.index, "--json").stdout)
+    (image,) = document["images"]
+    assert image["region"]
+    assert 0 <= image["probability"] <= 1
+    assert image["in_domain"] in (True, False)
+
+
+def test_info_lists_spellings_and_what_they_became(site: Site) -> None:
+    document = json.loads(run("info", "--index", site.index, "--json").stdout)
+    became = {row["given"]: row["region"] for row in document["spellings"]}
+    assert document["images"] == 84
+    assert any(given != region for given, region in became.items())
+    assert document["spaces"]["simclr"]["precision"] in ("bf16", "fp32")
+    assert "84 images" in run("info", "--index", site.index).stdout
+
+
+def test_labels_from_a_table_go_before_the_headers(site: Site, tmp_path: Path) -> None:
+    index = Index.open(site.index)
+    table = tmp_path / "labels.csv"
+    uid = index.images["image_id"][0].as_py()
+    table.write_text(f"sop_instance_uid,region\n{uid},Forearm\n")
+    other = tmp_path / "index"
+    run("embed", site.dump, "--index", other, "--labels", table)
+    relabelled = Index.open(other)
+    row = relabelled.rows_of([uid])[0]
+    assert relabelled.images["region"][int(row)].as_py() == "forearm"
+    assert relabelled.images["region_source"][int(row)].as_py() == "csv"
+
+
+def test_verify_passes_and_then_finds_a_flipped_byte(site: Site, tmp_path: Path) -> None:
+    run("verify", "--index", site.index)
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(site.index), str(copy)], check=True)
+    shard = next((copy / "shards").glob("*.images.parquet"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert shard.name in run("verify", "--index", copy, code=1).stdout
+
+
+def test_pretrain_makes_an_encoder_that_embed_takes(site: Site, tmp_path: Path) -> None:
+    out = tmp_path / "site.safetensors"
+    small = ("--epochs", 1, "--batch-size", 32, "--view-size", 32)
+    run("pretrain", "--out", out, "--index", site.index, *small)
+    index = tmp_path / "index"
+    run("embed", site.dump, "--index", index, "--encoder", out)
+    uid = Index.open(index).images["image_id"][0].as_py()
+    assert run("similar", uid, "--index", index).stdout
+    file = Index.open(index).images["path"][0].as_py()
+    (tmp_path / "new.dcm").write_bytes(Path(file).read_bytes())
+    assert "--encoder" in run("similar", tmp_path / "new.dcm", "--index", index, code=2).stderr
+    run("similar", tmp_path / "new.dcm", "--index", index, "--encoder", out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["embed", "no-such-folder"], "no-such-folder"),
+        (["info", "--index", "no-such-index"], "no-such-index"),
+        (["find-label-issues", "--out", "issues.xls"], ".csv"),
+        (["similar", "1.2.3", "--sheet", "sheet.gif"], ".png"),
+        (["embed", ".", "--encoder", "no-such-encoder"], "no-such-encoder"),
+        (["no-such-command"], "no-such-command"),
+    ],
+)
+def test_bad_usage_says_what_to_do_in_one_line(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = run(*arguments, code=2, cwd=tmp_path)
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not done.stdout
+
+
+def test_an_interrupted_embed_keeps_its_work(site: Site, tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", "from embedkit.cli import main; main()", "embed", str(site.dump)]
+    process = subprocess.Popen([*command, "--index", str(tmp_path / "index"), "--workers", "1"], stderr=subprocess.PIPE)
+    while process.poll() is None and not (tmp_path / "index" / "lock").exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode in (0, 130), said
+    if process.returncode == 130:
+        assert b"interrupted" in said
+        assert b"Traceback" not in said
+    run("embed", site.dump, "--index", tmp_path / "index")
+    assert (
+        Index.open(tmp_path / "index")
+        .images.drop(["mtime_ns"])
+        .equals(Index.open(site.index).images.drop(["mtime_ns"]))
+    ), "the same rows as an unbroken run"
