@@ -54,21 +54,22 @@ class LinearHead:
 def fit_linear(
     moments: Moments, regions: tuple[str, ...], *, encoder: str = "", shrinkage: float = SHRINKAGE
 ) -> LinearHead:
-    """Fit a head to summed-up vectors; a class without any image gets probability 0."""
+    """Fit a head to summed-up vectors; a class without any image gets probability 0, or all the same without any."""
     count = max(float(moments.counts.sum()), 1.0)
     present = moments.counts > 0
     means = moments.sums / np.maximum(moments.counts, 1)[:, None]  # (K, D)
     centre = moments.sums.sum(axis=0) / count
     variance = np.maximum(np.diag(moments.scatter) / count - centre**2, 0)
-    scale = np.sqrt(variance) + 1e-6
+    scale = np.sqrt(variance)
+    scale = np.maximum(scale, 1e-3 * scale.max()) + 1e-12
     within = (moments.scatter - (means * moments.counts[:, None]).T @ means) / count / np.outer(scale, scale)
-    level = max(float(np.trace(within)) / len(scale), 1e-6)
+    level = max(float(np.trace(within)) / len(scale), 0.05)  # of 1; less only where classes have one image or so
     covariance = (1 - shrinkage) * within + shrinkage * level * np.eye(len(scale))
     standard = (means - centre) / scale
     weight = np.linalg.solve(covariance, standard.T).T  # (K, D)
     bias = np.log(np.maximum(moments.counts, 1) / count) - 0.5 * (weight * standard).sum(axis=1)
     weight = np.where(present[:, None], weight / scale, 0)
-    bias = np.where(present, bias - weight @ centre, -np.inf)
+    bias = np.where(present, bias - weight @ centre, -np.inf if present.any() else 0)
     return LinearHead(regions, weight.astype(np.float32), bias.astype(np.float32), encoder)
 
 

@@ -18,9 +18,8 @@ from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
 from embedkit.indexes.vectors import usable
 from embedkit.quality.inputs import check_input
-from embedkit.quality.outliers import LEAST_IMAGES, score_out_of_domain
-from embedkit.quality.pictures import Numbers
-from embedkit.quality.ranking import rank_label_issues
+from embedkit.quality.pictures import Numbers, score_pictures
+from embedkit.quality.screening import screen_labels
 from embedkit.quality.surroundings import AROUND
 
 _DOMAIN_QUANTILE = 0.995
@@ -70,10 +69,8 @@ def fit_classifier(
     Raises UsageError `too-few-labels` where fewer than two classes have a label that can be trusted.
     """
     data = check_input(labels, vectors, None, groups, None)
-    ranking = rank_label_issues(labels, vectors, groups=groups, seed=seed)
-    trusted = (data.codes >= 0) & ~ranking.is_issue
-    if ranking.surroundings is not None and np.count_nonzero(data.codes >= 0) >= LEAST_IMAGES:
-        trusted &= score_out_of_domain(ranking.surroundings) <= 0.5
+    ranking = screen_labels(labels, vectors, groups, seed=seed).labels
+    trusted = (ranking.given >= 0) & ~ranking.is_issue
     if len(np.unique(data.codes[trusted])) < 2:
         raise UsageError("too-few-labels", "images of at least two regions must have a label to classify others")
     points, own = np.asarray(vectors, dtype=np.float32)[trusted], data.groups[trusted]
@@ -92,9 +89,13 @@ def classify_images(
     classified, row for row with `index.images`. Raises UsageError as `fit_classifier` and `Index.vectors` do.
     """
     own = index.vectors(space)
-    regions, patients = (index.images[name].to_pylist() for name in ("region", "patient"))
-    classifier = fit_classifier(regions, own, patients, seed=seed)
-    return classifier.classify(own if vectors is None else vectors)
+    regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
+    blank = score_pictures(len(regions), index.pictures) > 0.5
+    classifier = fit_classifier(np.where(blank, "", regions), own, patients, seed=seed)
+    if vectors is not None:
+        return classifier.classify(vectors)
+    found = classifier.classify(own)
+    return Classification(found.regions, found.probability, found.in_domain & ~blank)
 
 
 def _distance(near: Neighbours) -> Floats:

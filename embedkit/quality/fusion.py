@@ -2,8 +2,7 @@
 
 Each sign is put on one scale (mean 0, deviation 1 over the labelled images) and the signs are added: the order of
 suspicion. The sum is then read as a probability by a logistic curve of two parameters (Platt, "Probabilistic outputs
-for support vector machines", 1999) fitted to what confident learning flags before or after the
-second fit; it keeps the order.
+for support vector machines", 1999) fitted to what confident learning flags; it keeps the order.
 """
 
 from __future__ import annotations

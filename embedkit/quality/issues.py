@@ -12,9 +12,9 @@ from embedkit.errors import UsageError
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
 from embedkit.quality.duplicates import Duplicates, find_duplicates
-from embedkit.quality.outliers import LEAST_IMAGES, score_out_of_domain
-from embedkit.quality.pictures import Numbers, score_unusable
-from embedkit.quality.ranking import LabelRanking, rank_label_issues
+from embedkit.quality.pictures import Numbers, score_pictures
+from embedkit.quality.ranking import LabelRanking
+from embedkit.quality.screening import Screening, screen_labels
 from embedkit.quality.table import (
     MISLABELLED,
     MISSING_LABEL,
@@ -26,19 +26,19 @@ from embedkit.quality.table import (
     IssueTable,
 )
 
-_PICTURES_AT_ONCE = 1024
 _ORDER = (UNUSABLE, OUT_OF_DOMAIN, MISLABELLED, NEAR_DUPLICATE, MISSING_LABEL, NONE)
 
 
 @dataclass(frozen=True)
 class _Findings:
-    """What was found out about each image, float64 (N,), 0..1."""
+    """What was found out about N images."""
 
-    labels: LabelRanking
-    foreign: Numbers
+    screening: Screening
     unusable: Numbers
+    """float64 (N,), 0..1."""
+    missing: Flags
+    """bool (N,): no label came with the image."""
     duplicates: Duplicates
-    notes: tuple[str, ...]
 
 
 def find_label_issues(index: Index, *, space: str | None = None, all_images: bool = False, seed: int = 0) -> IssueTable:
@@ -66,40 +66,29 @@ def find_label_issues(index: Index, *, space: str | None = None, all_images: boo
     columns = {name: index.images[name].to_pylist() for name in ("image_id", "sop_instance_uid", "path", "region")}
     entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
     return IssueTable(
-        _tabulate(entries, findings.labels, columns),
+        _tabulate(entries, findings.screening.labels, columns),
         tuple(entry.row for entry in entries),
         len(index.images),
-        findings.notes,
+        findings.screening.notes,
     )
 
 
 def _examine(index: Index, space: str | None, seed: int) -> _Findings:
-    regions, patients = (index.images[name].to_pylist() for name in ("region", "patient"))
-    count = len(regions)
-    unusable = np.zeros(count)
-    for start in range(0, count, _PICTURES_AT_ONCE):
-        rows = np.arange(start, min(start + _PICTURES_AT_ONCE, count))
-        unusable[rows] = score_unusable(index.pictures(rows))
-    labels = rank_label_issues(
-        regions,
+    regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
+    unusable = score_pictures(len(regions), index.pictures)
+    blank = unusable > 0.5
+    screening = screen_labels(
+        np.where(blank, "", regions),
         index.vectors(space),
-        groups=patients,
+        patients,
         search=lambda queries, k: index.nearest(queries, k, space),
         seed=seed,
     )
-    notes, foreign, around = list(labels.notes), np.zeros(count), labels.surroundings
-    labelled = int(np.count_nonzero(labels.given >= 0))
-    if around is None or labelled < LEAST_IMAGES:
-        notes.append(
-            f"Out-of-domain images are looked for among {LEAST_IMAGES} labelled images or more; here are {labelled}."
-        )
-    else:
-        foreign = score_out_of_domain(around)
     duplicates = Duplicates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    if around is not None:
+    if screening.labels.surroundings is not None:
         instances = index.images["sop_instance_uid"].to_pylist()
-        duplicates = _without(find_duplicates(around.twins, instances, index.pictures), unusable > 0.5)
-    return _Findings(labels, foreign, unusable, duplicates, tuple(notes))
+        duplicates = _without(find_duplicates(screening.labels.surroundings.twins, instances, index.pictures), blank)
+    return _Findings(screening, unusable, regions == "", duplicates)
 
 
 def _without(duplicates: Duplicates, left_out: Flags) -> Duplicates:
@@ -119,25 +108,24 @@ class _Entry:
 
 
 def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
-    labels = found.labels
+    labels, foreign = found.screening.labels, found.screening.foreign
     blank = found.unusable > 0.5
-    foreign = (found.foreign > 0.5) & ~blank
-    wrong = labels.is_issue & ~blank & ~(foreign & (found.foreign >= labels.score))
-    missing = labels.given < 0
+    out = (foreign > 0.5) & ~blank
+    wrong, missing = labels.is_issue, found.missing
     repeated = np.zeros(len(blank), dtype=bool)
     for entry in _list_duplicates(found.duplicates):
         repeated[entry.row] = True
         yield entry
     for flags, issue, score in (
         (blank, UNUSABLE, found.unusable),
-        (foreign, OUT_OF_DOMAIN, found.foreign),
+        (out, OUT_OF_DOMAIN, foreign),
         (wrong, MISLABELLED, labels.score),
         (missing, MISSING_LABEL, 1 - labels.confidence),
     ):
         for row in np.flatnonzero(flags).tolist():
             yield _Entry(row, issue, float(score[row]))
     if all_images:
-        for row in np.flatnonzero(~(blank | foreign | wrong | missing | repeated)).tolist():
+        for row in np.flatnonzero(~(blank | out | wrong | missing | repeated)).tolist():
             yield _Entry(row, NONE, float(labels.score[row]))
 
 
@@ -154,7 +142,6 @@ def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:
 
 def _tabulate(entries: list[_Entry], labels: LabelRanking, columns: dict[str, list[str]]) -> pa.Table:
     hidden = {entry.row for entry in entries if entry.issue in (UNUSABLE, OUT_OF_DOMAIN)}
-    hidden -= {entry.row for entry in entries if entry.issue == MISLABELLED}
     return pa.Table.from_pylist(
         [
             _describe(rank, entry, labels, columns, suggest=entry.row not in hidden)

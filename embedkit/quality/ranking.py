@@ -111,7 +111,7 @@ def rank_label_issues(
             dropped=dropped,
             classes=len(data.classes),
         )
-    return _judge(data, probabilities, dropped | _find_errors(data, probabilities), around)
+    return _judge(data, probabilities, dropped, around)
 
 
 def _fit_twice(data: RankingInput, seed: int) -> tuple[Floats, Flags]:

@@ -1,10 +1,11 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedkit.heads import assign_folds, number_groups
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 12)), min_size=1, max_size=80), st.integers(2, 6))
 def test_no_group_is_split_and_every_image_has_a_fold(images, folds):
     codes, groups = np.array(images).T
@@ -14,6 +15,7 @@ def test_no_group_is_split_and_every_image_has_a_fold(images, folds):
     assert all(len(set(dealt[groups == group])) == 1 for group in set(groups))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 6), st.integers(1, 5), st.integers(0, 1000))
 def test_equal_groups_are_spread_evenly_within_each_class(folds, share, seed):
     codes = np.repeat([0, 1, 2], folds * share)

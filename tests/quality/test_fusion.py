@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -21,6 +21,7 @@ def test_log_margin_is_that_of_a_loop():
         assert margin == pytest.approx(expected, abs=1e-5)
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, st.integers(2, 60), elements=FINITE), st.integers(0, 10_000))
 def test_probabilities_keep_the_order_of_suspicion(suspicion, seed):
     flagged = np.random.default_rng(seed).random(len(suspicion)) < 0.2

@@ -145,10 +145,11 @@ def test_a_folder_that_is_missing_is_one_clear_error(tmp_path, issues):
 
 def test_images_are_classified_and_foreign_ones_told(archive):
     found = classify_images(archive.index)
-    usual = np.setdiff1d(np.arange(len(archive.region)), archive.foreign)
+    usual = np.setdiff1d(np.arange(len(archive.region)), [*archive.foreign, *archive.blank])
     assert (np.array(found.regions)[usual] == archive.region[usual]).mean() > 0.9
     assert found.in_domain[usual].mean() > 0.95
     assert found.in_domain[archive.foreign].mean() < 0.2
+    assert not found.in_domain[archive.blank].any()
     assert ((found.probability > 0) & (found.probability <= 1)).all()
 
 
