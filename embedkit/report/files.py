@@ -1,0 +1,37 @@
+"""Writing reports: to their files at once, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from embedkit.indexes import Index, Neighbour
+from embedkit.indexes.storage import write_bytes
+from embedkit.quality import IssueTable
+from embedkit.quality.pictures import Pictures
+from embedkit.quality.table import as_cell
+from embedkit.report.contact_sheet import draw_neighbours
+from embedkit.report.issues_page import issues_page
+
+
+def write_contact_sheet(
+    path: Path, index: Index, query: Pictures, region: str, neighbours: Sequence[Neighbour]
+) -> None:
+    """Write `draw_neighbours` as PNG; raises IndexFolderError where the file cannot be written."""
+    write_bytes(path, draw_neighbours(index, query, region, neighbours))
+
+
+def write_issues_page(path: Path, index: Index, issues: IssueTable) -> None:
+    """Write `issues_page` as HTML; raises IndexFolderError where the file cannot be written."""
+    write_bytes(path, issues_page(index, issues).encode("utf-8", errors="surrogateescape"))
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as CSV, safe to open in a spreadsheet; raises IndexFolderError where it cannot be written."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows([as_cell(value) for value in row] for row in rows)
+    write_bytes(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
