@@ -68,17 +68,16 @@ def classify(
 
 
 def _classify_index(index: Index, space: str | None, all_images: bool) -> list[tuple[object, ...]]:
-    from embedkit.quality import classify_images
+    import numpy as np
 
-    found = classify_images(index, space=space)
-    names = ("image_id", "path", "region")
-    facts = zip(*(index.images[name].to_pylist() for name in names), strict=True)
+    from embedkit.quality import classify_index
+
+    given = index.images["region"].to_pylist()
+    rows = np.array([row for row, region in enumerate(given) if all_images or not region], np.int64)
+    found = classify_index(index, rows, space=space)
+    facts = index.images.select(["image_id", "path", "region"]).take(rows).to_pylist()
     verdicts = zip(facts, found.regions, found.probability.tolist(), found.in_domain.tolist(), strict=True)
-    return [
-        (image_id, path, given, region, round(probability, 4), in_domain)
-        for (image_id, path, given), region, probability, in_domain in verdicts
-        if all_images or not given
-    ]
+    return [(*fact.values(), region, round(probability, 4), inside) for fact, region, probability, inside in verdicts]
 
 
 def _classify_files(
@@ -102,7 +101,8 @@ def _classify_files(
         rejected += [(str(item[0]), item[1]) for item in part if not isinstance(item, LooseImage)]
         images = [item for item in part if isinstance(item, LooseImage)]
         if images:
-            found = classifier.classify(loaded.encode(np.stack([image.picture for image in images])))
+            pictures = np.stack([image.picture for image in images])
+            found = classifier.classify(loaded.encode(pictures), pictures)
             verdicts = zip(images, found.regions, found.probability.tolist(), found.in_domain.tolist(), strict=True)
             rows += [
                 (image.image_id, str(image.path), image.region, region, round(probability, 4), in_domain)

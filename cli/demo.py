@@ -62,7 +62,7 @@ def demo(
     query = truth[0].sop_instance_uid
     console.line(f"\n$ embedkit similar {query} -k 5 --sheet {sheet} --index {place}")
     neighbours = index.similar(query, 5)
-    row = index.find(query)
+    row = int(index.rows_of([query])[0])
     write_contact_sheet(sheet, index, index.pictures([row])[0], index.images["region"][row].as_py(), neighbours)
     show_neighbours(console, neighbours)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +47,7 @@ def embed(
     from embedkit.dicom import labels_from_csv
     from embedkit.encoder import STARTER, load_encoder
     from embedkit.errors import UsageError
-    from embedkit.indexes import EmbedSettings
+    from embedkit.indexes import EmbedSettings, LabelSource
     from embedkit.indexes import labels_from_folders as folder_labels
 
     if labels and labels_from_folders:
@@ -56,7 +55,7 @@ def embed(
     console = Console(as_json, quiet)
     reading = reading_options(vocabulary, modality)
     assert reading.vocabulary is not None  # noqa: S101 (reading_options always loads one)
-    source = labels_from_csv(labels, reading.vocabulary).lookup if labels else None
+    source: LabelSource | None = labels_from_csv(labels, reading.vocabulary).lookup if labels else None
     if labels_from_folders:
         source = folder_labels(sources, reading.vocabulary)
     settings = EmbedSettings(workers, int(memory * 2**30), timeout, forget_vanished=forget_vanished)
@@ -64,7 +63,7 @@ def embed(
     report = embed_with_progress(
         console, sources, index, encoders=encoders, labels=source, reading=reading, settings=settings
     )
-    console.document({"index": str(index)} | asdict(report))
+    console.document({"index": str(index)} | vars(report))
     show_report(console, report, index)
 
 

@@ -1,6 +1,12 @@
 """Label quality: wrong labels, foreign and unusable images, near-duplicates, missing labels."""
 
-from embedkit.quality.classification import Classification, RegionClassifier, classify_images, fit_classifier
+from embedkit.quality.classification import (
+    Classification,
+    RegionClassifier,
+    classify_index,
+    fit_classifier,
+    fit_index_classifier,
+)
 from embedkit.quality.issues import find_label_issues
 from embedkit.quality.ranking import LabelRanking, rank_label_issues
 from embedkit.quality.table import ISSUES, IssueTable
@@ -11,8 +17,9 @@ __all__ = [
     "IssueTable",
     "LabelRanking",
     "RegionClassifier",
-    "classify_images",
+    "classify_index",
     "find_label_issues",
     "fit_classifier",
+    "fit_index_classifier",
     "rank_label_issues",
 ]

@@ -6,7 +6,7 @@ foreign. An image is in the domain where its 10 nearest of those are about as ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
 from embedkit.indexes.vectors import usable
 from embedkit.quality.inputs import check_input
-from embedkit.quality.pictures import Numbers, score_pictures
+from embedkit.quality.pictures import Numbers, Pictures, score_pictures, score_unusable
 from embedkit.quality.screening import screen_labels
 from embedkit.quality.surroundings import AROUND
 
 _DOMAIN_QUANTILE = 0.995
+_BLANK = 0.5
+"""The score of `score_unusable` above which a picture shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,10 @@ class RegionClassifier:
     reach: float
     """The mean distance to the 10 nearest beyond which an image is out of the domain."""
 
-    def classify(self, vectors: Floats) -> Classification:
+    def classify(self, vectors: Floats, pictures: Pictures | None = None) -> Classification:
         """Classify raw vectors, float32 (N, D), of the same encoder.
 
+        With their `pictures`, uint8 (N, 256, 256), blank ones too are told to be out of the domain.
         Raises UsageError `bad-vectors` for another shape, or a vector that is zero or not finite.
         """
         width = self.head.weight.shape[1]
@@ -58,7 +61,10 @@ class RegionClassifier:
         probabilities = self.head.probabilities(vectors)
         names = tuple(self.head.regions[best] for best in probabilities.argmax(axis=1).tolist())
         near = _distance(Neighbours(*self.search(vectors, AROUND)))
-        return Classification(names, probabilities.max(axis=1).astype(np.float64), near <= self.reach)
+        in_domain = near <= self.reach
+        if pictures is not None:
+            in_domain &= score_unusable(pictures) <= _BLANK
+        return Classification(names, probabilities.max(axis=1).astype(np.float64), in_domain)
 
 
 def fit_classifier(
@@ -80,22 +86,22 @@ def fit_classifier(
     return RegionClassifier(head, search, float(np.quantile(np.concatenate(near), _DOMAIN_QUANTILE)))
 
 
-def classify_images(
-    index: Index, vectors: Floats | None = None, *, space: str | None = None, seed: int = 0
-) -> Classification:
-    """Name the region of images, by the labelled images of `index`.
-
-    `vectors`, float32 (N, D), are raw vectors of the encoder of `space`; without them the index's own images are
-    classified, row for row with `index.images`. Raises UsageError as `fit_classifier` and `Index.vectors` do.
-    """
-    own = index.vectors(space)
+def fit_index_classifier(index: Index, *, space: str | None = None, seed: int = 0) -> RegionClassifier:
+    """Fit a classifier to the labelled images of an index; raises as `fit_classifier` and `Index.vectors` do."""
     regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
-    blank = score_pictures(len(regions), index.pictures) > 0.5
-    classifier = fit_classifier(np.where(blank, "", regions), own, patients, seed=seed)
-    if vectors is not None:
-        return classifier.classify(vectors)
-    found = classifier.classify(own)
-    return Classification(found.regions, found.probability, found.in_domain & ~blank)
+    blank = score_pictures(len(regions), index.pictures) > _BLANK
+    encoder = index.spaces[index.space_name(space)].encoder
+    return fit_classifier(np.where(blank, "", regions), index.vectors(space), patients, encoder=encoder, seed=seed)
+
+
+def classify_index(
+    index: Index, rows: npt.NDArray[np.int64], *, space: str | None = None, seed: int = 0
+) -> Classification:
+    """Name the region of images of an index, by its labelled images; raises as `fit_index_classifier` does."""
+    classifier = fit_index_classifier(index, space=space, seed=seed)
+    found = classifier.classify(index.vectors(space)[rows])
+    blank = score_pictures(len(rows), lambda part: index.pictures(rows[part])) > _BLANK
+    return replace(found, in_domain=found.in_domain & ~blank)
 
 
 def _distance(near: Neighbours) -> Floats:

@@ -65,7 +65,7 @@ class IssueTable:
         writer = csv.writer(text)
         writer.writerow(SCHEMA.names)
         for row in self.table.to_pylist():
-            writer.writerow([_as_cell(value) for value in row.values()])
+            writer.writerow([as_cell(value) for value in row.values()])
         return text.getvalue()
 
     def write_csv(self, path: Path) -> None:
@@ -79,7 +79,8 @@ class IssueTable:
         write_bytes(path, sink.getvalue().to_pybytes())
 
 
-def _as_cell(value: object) -> str:
+def as_cell(value: object) -> str:
+    """A cell that no spreadsheet runs as a formula; floats with nine digits."""
     if isinstance(value, float):
         return f"{value:.9g}"
     text = str(value)

@@ -57,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def test_embed_ends_with_a_table_of_what_was_met(site: Site) -> None:
     assert "84 images" in site.embedded.stdout
     assert "not-an-image" in site.embedded.stdout
-    assert "truncated" in site.embedded.stdout
+    assert "header-incomplete" in site.embedded.stdout
 
 
 def test_the_dump_holds_the_canary_and_nothing_else_does(site: Site, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """An index that lives in memory: three regions as clusters of vectors, and pictures with structure and fine detail."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -44,10 +46,14 @@ class MemoryIndex:
                 "patient": list(patients),
             }
         )
+        self.spaces = {"simclr": SimpleNamespace(encoder="0" * 64)}
         self._vectors, self._pictures, self._search = vectors, pictures, build_search(vectors) if len(vectors) else None
 
     def __len__(self):
         return self.images.num_rows
+
+    def space_name(self, space=None):
+        return space or "simclr"
 
     def vectors(self, space=None):
         return self._vectors

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedkit.errors import IndexFolderError, UsageError
-from embedkit.quality import ISSUES, IssueTable, classify_images, find_label_issues
+from embedkit.quality import ISSUES, IssueTable, classify_index, find_label_issues, fit_index_classifier
 from embedkit.quality.table import SCHEMA
 
 from .conftest import Archive, MemoryIndex, draw_exposure
@@ -144,7 +144,7 @@ def test_a_folder_that_is_missing_is_one_clear_error(tmp_path, issues):
 
 
 def test_images_are_classified_and_foreign_ones_told(archive):
-    found = classify_images(archive.index)
+    found = classify_index(archive.index, np.arange(len(archive.region)))
     usual = np.setdiff1d(np.arange(len(archive.region)), [*archive.foreign, *archive.blank])
     assert (np.array(found.regions)[usual] == archive.region[usual]).mean() > 0.9
     assert found.in_domain[usual].mean() > 0.95
@@ -155,9 +155,11 @@ def test_images_are_classified_and_foreign_ones_told(archive):
 
 def test_new_vectors_are_classified(archive):
     vectors = archive.index.vectors()
-    found = classify_images(archive.index, vectors[:7] * 3)
-    assert found.regions == classify_images(archive.index).regions[:7]
+    classifier = fit_index_classifier(archive.index)
+    assert classifier.classify(vectors[:7] * 3).regions == classifier.classify(vectors).regions[:7]
+    blank = archive.blank[:1]
+    assert not classifier.classify(vectors[blank], archive.index.pictures(blank)).in_domain.any()
     with pytest.raises(UsageError, match="finite"):
-        classify_images(archive.index, np.zeros((2, 32), np.float32))
+        classifier.classify(np.zeros((2, 32), np.float32))
     with pytest.raises(UsageError, match="two regions"):
-        classify_images(small_index(["hand"] * 20))
+        fit_index_classifier(small_index(["hand"] * 20))
