@@ -20,6 +20,8 @@ from embedkit.cli.similar import similar
 from embedkit.cli.verify import verify
 from embedkit.errors import EmbedkitError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="embedkit",
     help="An embedding index and label-quality toolkit for radiographs: how clean is your archive?",
@@ -38,14 +40,16 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(arguments, prog_name="embedkit", standalone_mode=False)
+        code = app(arguments, prog_name="embedkit", standalone_mode=False) or 0
     except TyperException as error:
         print(f"embedkit: {error.format_message()} Try `embedkit --help`.", file=sys.stderr)  # noqa: T201
         return 2
     except EmbedkitError as error:
         print(f"embedkit: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    except (KeyboardInterrupt, typer.Abort):
+    except OSError as error:
+        print(f"embedkit: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 2
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code, and says nothing
         print("embedkit: interrupted; what was done is kept, the same command goes on from there", file=sys.stderr)  # noqa: T201
-        return 130
-    return code if isinstance(code, int) else 0
+    return int(code)

@@ -29,15 +29,16 @@ def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None) -
 
 def encoder_of(index: Index, space: str | None, source: str | None) -> Encoder:
     """The encoder that made a space of the index; `source` where it is no shipped one. Raises EncoderError."""
-    from embedkit.encoder import load_encoder
+    from embedkit.encoder import load_encoder, shipped_encoders
 
     name = index.space_name(space)
     made = index.spaces[name]
-    encoder = load_encoder(source or name, made.precision)
-    if encoder.sha256 != made.encoder:
-        message = f"the space '{name}' was made by another encoder: name its .safetensors file with --encoder"
-        raise EncoderError("encoder-mismatch", message)
-    return encoder
+    if source or name in shipped_encoders():
+        encoder = load_encoder(source or name, made.precision)
+        if encoder.sha256 == made.encoder:
+            return encoder
+    message = f"the space '{name}' was made by another encoder: name its .safetensors file with --encoder"
+    raise EncoderError("encoder-mismatch", message)
 
 
 @dataclass(frozen=True)

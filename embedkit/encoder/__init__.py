@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from embedkit.encoder.augmentation import Augmentation
     from embedkit.encoder.encoding import Encoder, load_encoder
     from embedkit.encoder.pretraining import PretrainingSettings, PretrainingStep, pretrain_simclr
-    from embedkit.encoder.weights import STARTER, EncoderConfig, save_encoder
+    from embedkit.encoder.weights import STARTER, EncoderConfig, save_encoder, shipped_encoders
 
 _MODULES = {
     "STARTER": "weights",
@@ -20,6 +20,7 @@ _MODULES = {
     "load_encoder": "encoding",
     "pretrain_simclr": "pretraining",
     "save_encoder": "weights",
+    "shipped_encoders": "weights",
 }
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "load_encoder",
     "pretrain_simclr",
     "save_encoder",
+    "shipped_encoders",
 ]
 
 

@@ -84,7 +84,7 @@ def test_find_label_issues_writes_the_table_in_every_format(site: Site, tmp_path
     done = run("find-label-issues", "--index", site.index, "--json", *options)
     listed = json.loads(done.stdout)["issues"]
     assert outputs[0].read_text().splitlines()[0] == COLUMNS
-    assert len(list(csv.DictReader(outputs[0].open()))) == len(listed) > 0
+    assert len(list(csv.DictReader(outputs[0].read_text().splitlines()))) == len(listed) > 0
     assert [row["score"] for row in listed] == sorted((row["score"] for row in listed), reverse=True)
     assert all(path.stat().st_size for path in outputs)
 
@@ -108,7 +108,7 @@ def test_classify_names_missing_labels_and_gates_files(site: Site, tmp_path: Pat
     index = Index.open(site.index)
     missing = sum(not region for region in index.images["region"].to_pylist())
     run("classify", "--index", site.index, "--out", tmp_path / "regions.csv")
-    rows = list(csv.DictReader((tmp_path / "regions.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
     assert len(rows) == missing
     path = index.images["path"][3].as_py()
     document = json.loads(run("classify", path, "--index", site.index, "--json").stdout)
