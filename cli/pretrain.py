@@ -41,11 +41,12 @@ def pretrain(
         save_encoder,
     )
     from embedkit.errors import UsageError
-    from embedkit.indexes import Index
+    from embedkit.indexes import SPACE_NAME, Index
 
     console = Console(as_json, quiet)
-    if out.suffix != ".safetensors":
-        raise UsageError("output-format", f"{out}: end the name in .safetensors")
+    if out.suffix != ".safetensors" or not SPACE_NAME.fullmatch(out.stem):
+        message = "end the name in .safetensors, and before that use a to z, 0 to 9, - and _: it names the vector space"
+        raise UsageError("output-format", f"{out}: {message}")
     opened = Index.open(index)
     settings = PretrainingSettings(
         epochs=epochs,

@@ -2,7 +2,7 @@
 
 from embedkit.indexes.embedding import EmbedSettings, embed
 from embedkit.indexes.index import Index, Neighbour
-from embedkit.indexes.manifest import Space
+from embedkit.indexes.manifest import SPACE_NAME, Space
 from embedkit.indexes.overlay import LabelSource, labels_from_folders
 from embedkit.indexes.progress import EmbedReport, Progress
 from embedkit.indexes.reasons import REASONS
@@ -10,6 +10,7 @@ from embedkit.indexes.verification import verify
 
 __all__ = [
     "REASONS",
+    "SPACE_NAME",
     "EmbedReport",
     "EmbedSettings",
     "Index",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -79,8 +80,10 @@ def test_a_wheel_made_from_the_sdist_is_the_same(source: Path, tmp_path: Path) -
 def test_an_installation_gives_the_rooms_and_the_command(source: Path, tmp_path: Path, kind: str) -> None:
     target = str(_build(source, "wheel")) if kind == "wheel" else str(source)
     environment = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", str(environment)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin" / "python"
+    (site_packages,) = environment.glob("lib/python*/site-packages")
+    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # not its own .pth files
     install = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--ignore-installed"]
     subprocess.run([*install, *(["-e"] if kind == "editable" else []), target], check=True, capture_output=True)
     code = "import embedkit.cli, embedkit.indexes as i; print(embedkit.cli.__file__, i.__file__)"

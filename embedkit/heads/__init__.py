@@ -7,6 +7,7 @@ from embedkit.heads.linear import LinearHead, fit_linear
 from embedkit.heads.moments import Moments, add_up
 from embedkit.heads.neighbours import Neighbourhood, Neighbours, Search, build_search, keep_first, walk_neighbours
 from embedkit.heads.storage import load_head, save_head
+from embedkit.heads.whitening import whiten
 
 __all__ = [
     "FoldedHeads",
@@ -27,4 +28,5 @@ __all__ = [
     "save_head",
     "vote",
     "walk_neighbours",
+    "whiten",
 ]

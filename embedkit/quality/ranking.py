@@ -8,12 +8,13 @@ the same and of another label, before and after the flagged ones are left out (s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from embedkit.heads import FoldedHeads, Search, build_search
+from embedkit.heads import FoldedHeads, Search, build_search, whiten
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
@@ -103,15 +104,17 @@ def rank_label_issues(
     probabilities, dropped = _fit_twice(data, seed)
     around = None
     if data.vectors is not None and len(data.codes) > 1:
-        around = look_around(
-            search or build_search(data.vectors),
-            data.vectors,
-            data.codes,
-            data.groups,
-            dropped=dropped,
-            classes=len(data.classes),
-        )
+        around = _look_twice(data, data.vectors, search or build_search(data.vectors), dropped)
     return _judge(data, probabilities, dropped, around)
+
+
+def _look_twice(data: RankingInput, vectors: Floats, search: Search, dropped: Flags) -> Surroundings:
+    """Surroundings by the vectors as they are; what is said of labels, by whitened ones, which tell regions better."""
+    look = partial(look_around, codes=data.codes, groups=data.groups, dropped=dropped, classes=len(data.classes))
+    around = look(search, vectors)
+    whitened = whiten(vectors)
+    sharper = look(build_search(whitened), whitened)
+    return replace(around, ratio=sharper.ratio, ratio_second=sharper.ratio_second, votes=sharper.votes)
 
 
 def _fit_twice(data: RankingInput, seed: int) -> tuple[Floats, Flags]:
