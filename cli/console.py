@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 _LINE_EVERY_S = 10.0
+_NO_LIMIT = 10_000
+"""Columns of a table that goes to a file or a pipe: no value may be broken there."""
 
 
 class Advance(Protocol):
@@ -57,7 +59,7 @@ class Console:
             table.add_column(column, justify="right" if right else "left", overflow="fold")
         for row in cells:
             table.add_row(*(Text(cell) for cell in row))
-        Rich(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(table)
+        Rich(file=sys.stdout, width=None if sys.stdout.isatty() else _NO_LIMIT).print(table)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Advance]:
