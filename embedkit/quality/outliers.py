@@ -20,10 +20,11 @@ LEAST_IMAGES = 50
 def score_out_of_domain(around: Surroundings) -> Numbers:
     """How sure it is that each image is of no region among the labels, float64 (N,), 0..1.
 
-    The weights were set on simulated dumps of real radiographs: clean ones, with 3% and with 15% of foreign images.
+    The weights of scatter and mixture are those of a logistic regression on simulated dumps of real radiographs: clean
+    ones, with 3% and with 13% of foreign images.
     """
     far = np.log(around.remoteness.astype(np.float64) + 1e-6)
     middle = float(np.median(far))
     spread = 1.4826 * float(np.median(np.abs(far - middle))) + 1e-6
     alone = np.maximum((far - middle) / spread - 3.5, 0)
-    return sigmoid(8 * (around.scatter - 0.5) + 6 * (around.mixture - 1.35) + 3 * alone - 1.5)
+    return sigmoid(2.3 * around.scatter + 6.7 * around.mixture + 3 * alone - 10.8)
