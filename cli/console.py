@@ -74,6 +74,8 @@ class Console:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else "".join(c if c.isprintable() else "?" for c in str(value))
