@@ -13,6 +13,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file by rename, so that a crash leaves the earlier file."""
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(tensors, temporary, metadata=metadata)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
 def save_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, settings: dict[str, Any]
 ) -> None:
@@ -21,11 +30,7 @@ def save_checkpoint(
     for number, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{number}.{name}"] = value.contiguous()
-    temporary = path.with_name(path.name + ".tmp")
-    save_file(tensors, temporary, metadata={"epoch": str(epoch), "settings": json.dumps(settings, sort_keys=True)})
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_tensors(path, tensors, {"epoch": str(epoch), "settings": json.dumps(settings, sort_keys=True)})
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> int:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from embedkit.encoder.checkpoint import write_tensors
 from embedkit.encoder.network import build_backbone, fold_colour_channels
 from embedkit.errors import EncoderError
 
@@ -47,11 +46,7 @@ _IMAGENET_GREY = EncoderConfig(name=IMAGENET, method="supervised", input_size=22
 def save_encoder(path: Path, backbone: nn.Module, config: EncoderConfig) -> None:
     """Write an encoder file by rename, so that a crash leaves the earlier file."""
     weights = {name: value.detach().cpu().contiguous() for name, value in backbone.state_dict().items()}
-    temporary = path.with_name(path.name + ".tmp")
-    save_file(weights, temporary, metadata={_METADATA_KEY: json.dumps(asdict(config), sort_keys=True)})
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_tensors(path, weights, {_METADATA_KEY: json.dumps(asdict(config), sort_keys=True)})
 
 
 def read_weights(source: str) -> tuple[nn.Module, EncoderConfig, str]:
@@ -70,7 +65,7 @@ def read_weights(source: str) -> tuple[nn.Module, EncoderConfig, str]:
     if _METADATA_KEY in metadata:
         config = _parse_config(metadata[_METADATA_KEY], path)
     else:
-        config = EncoderConfig(path.stem, "unknown", _IMAGENET_GREY.input_size, _IMAGENET_GREY.mean, _IMAGENET_GREY.std)
+        config = replace(_IMAGENET_GREY, name=path.stem, method="unknown")
     return _from_state(state, config)
 
 
