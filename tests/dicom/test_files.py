@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import socket
 from pathlib import Path
 
@@ -81,8 +82,17 @@ def test_names_that_are_not_utf8(root):
     str(error.value).encode()
 
 
-def test_nested_deeper_than_python_may_recurse(tmp_path):
-    here = os.open(tmp_path, os.O_RDONLY)
+@pytest.fixture
+def bottomless(tmp_path):
+    """A folder that Python's own rmtree cannot take away again, so pytest must never meet it."""
+    folder = tmp_path / "bottomless"
+    folder.mkdir()
+    yield folder
+    subprocess.run(["rm", "-rf", os.fspath(folder)], check=True)
+
+
+def test_nested_deeper_than_python_may_recurse(bottomless):
+    here = os.open(bottomless, os.O_RDONLY)
     for _ in range(1500):
         os.mkdir("d", dir_fd=here)
         deeper = os.open("d", os.O_RDONLY, dir_fd=here)
@@ -90,7 +100,7 @@ def test_nested_deeper_than_python_may_recurse(tmp_path):
         here = deeper
     os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
     os.close(here)
-    (found,) = find_files([tmp_path])
+    (found,) = find_files([bottomless])
     assert found.path.name == "file"
 
 
