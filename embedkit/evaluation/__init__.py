@@ -1,0 +1,1 @@
+"""How right the heads are: splits, accuracy with intervals, label fractions, calibration."""
