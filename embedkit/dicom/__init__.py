@@ -4,6 +4,7 @@ from embedkit.dicom.files import FoundFile, find_files
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.instance import InstanceFacts
 from embedkit.dicom.labels import Label, LabelTable, label_from_folder, label_of, labels_from_csv
+from embedkit.dicom.radiograph import Radiograph, read_radiograph, stored_levels
 from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content, read_file
 from embedkit.dicom.reasons import NOTES, REASONS
 from embedkit.dicom.vocabulary import Region, Vocabulary
@@ -18,6 +19,7 @@ __all__ = [
     "Label",
     "LabelTable",
     "Presentation",
+    "Radiograph",
     "ReadFile",
     "ReadingOptions",
     "Region",
@@ -30,5 +32,7 @@ __all__ = [
     "load_content",
     "read_content",
     "read_file",
+    "read_radiograph",
+    "stored_levels",
     "to_display",
 ]

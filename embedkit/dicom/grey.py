@@ -48,15 +48,26 @@ class Window:
         least = self.width >= 1 if self.function == "LINEAR" else self.width > 0
         return bool(np.isfinite(self.center) and np.isfinite(self.width) and least)
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The values that become black and white; of a SIGMOID, those of its steepest line."""
+        center, width = self._line
+        return center - width / 2, center + width / 2
+
     def __call__(self, values: Floats) -> Floats:
         """Map values of any shape to 0 (black) .. 1 (white)."""
         if self.function == "SIGMOID":
             exponent = np.clip(-4 * (values - self.center) / self.width, -700, 700)  # exp must not overflow
             return np.asarray(1 / (1 + np.exp(exponent)))
-        center, width = (self.center - 0.5, self.width - 1) if self.function == "LINEAR" else (self.center, self.width)
+        center, width = self._line
         if width == 0:
             return (values > center).astype(np.float64)
         return np.asarray(np.clip((values - center) / width + 0.5, 0, 1))
+
+    @property
+    def _line(self) -> tuple[float, float]:
+        """Centre and width of the straight line between black and white."""
+        return (self.center - 0.5, self.width - 1) if self.function == "LINEAR" else (self.center, self.width)
 
 
 @dataclass(frozen=True)
@@ -79,12 +90,15 @@ class Presentation:
 
 def to_display(stored: NDArray[np.integer], presentation: Presentation) -> NDArray[np.uint8]:
     """Show stored values (H, W), any integer type, as 8-bit grey (H, W), 255 for white."""
-    levels, index, counts = _levels(stored)
+    levels, index, counts = count_levels(stored)
     padding = np.zeros(len(levels), bool)
     if presentation.padding is not None:
         padding = (levels >= presentation.padding[0]) & (levels <= presentation.padding[1])
     counts = np.where(padding, 0, counts)
-    shown = _show(apply_modality(levels.astype(np.float64), presentation), counts, presentation)
+    shown = np.zeros(len(levels))
+    if counts.any():
+        values = apply_modality(levels.astype(np.float64), presentation)
+        shown = pick_view(values, counts, presentation)(values)
     grey = np.rint(255 * (1 - shown if presentation.inverted else shown)).astype(np.uint8)
     return np.take(np.where(padding, np.uint8(0), grey), index)
 
@@ -105,7 +119,7 @@ def percentile_window(values: Floats, counts: NDArray[np.integer]) -> Window:
     return Window((low + high) / 2, high - low, "LINEAR_EXACT")
 
 
-def _levels(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.integer]]:
+def count_levels(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.integer]]:
     """(levels (N,) ascending, index of each pixel's level (H, W), count of each level (N,))."""
     low, high = int(stored.min()), int(stored.max())
     if high - low >= 1 << 16:
@@ -115,20 +129,22 @@ def _levels(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.
     return np.arange(low, high + 1), index, np.bincount(index.ravel(), minlength=high - low + 1)
 
 
-def _show(values: Floats, counts: NDArray[np.integer], presentation: Presentation) -> Floats:
-    """Modality values (N,) that occur `counts` (N,) times to 0 .. 1."""
-    if not counts.any():
-        return np.zeros_like(values)
+def pick_view(values: Floats, counts: NDArray[np.integer], presentation: Presentation) -> Window | LookUpTable:
+    """What maps modality values (N,) that occur `counts` (N,) times to 0 .. 1: the first usable table or window.
+
+    Not inverted: see `Presentation.inverted`. There must be a value that occurs.
+    """
     for table in presentation.voi_luts:
         # Headers often claim 16 bits for entries of 12: the entries themselves say what white is.
-        shown = table(values) / max(1, (1 << int(table.entries.max()).bit_length()) - 1)
-        if _is_usable(shown, values, counts):
-            return shown
+        white = max(1, (1 << int(table.entries.max()).bit_length()) - 1)
+        scaled = LookUpTable(table.first, table.entries / white)
+        if _is_usable(scaled(values), values, counts):
+            return scaled
     for window in presentation.windows:
-        if window.valid and _is_usable(shown := window(values), values, counts):
-            return shown
+        if window.valid and _is_usable(window(values), values, counts):
+            return window
     window = percentile_window(values, counts)
-    return window(values) if window.valid else np.zeros_like(values)
+    return window if window.valid else Window(window.center + 1, 1, "LINEAR_EXACT")  # a constant picture is black
 
 
 def _is_usable(shown: Floats, values: Floats, counts: NDArray[np.integer]) -> bool:

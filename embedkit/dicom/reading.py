@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from embedkit.dicom.facts import read_facts
 from embedkit.dicom.files import FoundFile
 from embedkit.dicom.frames import FrameReader
-from embedkit.dicom.grey import to_display
+from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.header import Header, read_header, silence
 from embedkit.dicom.instance import InstanceFacts
 from embedkit.dicom.kinds import FileKind, kind_of
-from embedkit.dicom.layout import read_layout
+from embedkit.dicom.layout import PixelLayout, read_layout
 from embedkit.dicom.plain_images import read_plain_image
 from embedkit.dicom.presentation import read_presentation
 from embedkit.dicom.reasons import reject
@@ -130,7 +130,18 @@ def read_content(content: FileContent, options: ReadingOptions) -> ReadFile:
         return _read_plain(content, kind, options)
 
 
-def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -> ReadFile:
+@dataclass(frozen=True)
+class OpenedDicom:
+    """A DICOM file whose header was read and found fit, and whose frames can be."""
+
+    header: Header
+    layout: PixelLayout
+    presentation: Presentation
+    frames: FrameReader
+
+
+def open_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -> OpenedDicom:
+    """Read the header of a file in memory; raises as `read_content` does."""
     bare = kind is FileKind.BARE_DICOM
     header = read_header(content.data, bare=bare, max_inflated_bytes=options.max_pixel_bytes)
     _check_object(header, options.modalities)
@@ -143,11 +154,18 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
         padding=presentation.padding,
         max_frames=min(options.max_frames, options.max_pixel_bytes // layout.frame_bytes),
     )
-    frames = tuple(to_display(frame, presentation) for frame in reader)
-    facts = read_facts(header, layout, patient_key=options.patient_key, vocabulary=options.vocabulary)
+    return OpenedDicom(header, layout, presentation, reader)
+
+
+def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -> ReadFile:
+    opened = open_dicom(content, kind, options)
+    frames = tuple(to_display(frame, opened.presentation) for frame in opened.frames)
+    key, vocabulary = options.patient_key, options.vocabulary
+    facts = read_facts(opened.header, opened.layout, patient_key=key, vocabulary=vocabulary)
+    bare = kind is FileKind.BARE_DICOM
     notes = ["no-preamble"] if bare else []
     notes += ["executable-preamble"] if not bare and content.data.startswith(_EXECUTABLE) else []
-    return ReadFile(replace(facts, frames=len(frames)), content.sha256, frames, (*notes, *reader.notes))
+    return ReadFile(replace(facts, frames=len(frames)), content.sha256, frames, (*notes, *opened.frames.notes))
 
 
 def _check_object(header: Header, modalities: frozenset[str]) -> None:

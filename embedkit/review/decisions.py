@@ -1,0 +1,279 @@
+"""What reviewers decided, kept for good: `decisions.sqlite` in the index folder (docs/review.md).
+
+Rows are only ever added. To take a decision back is a row of its own, and of several decisions of one reviewer on one
+image the newest that was not taken back stands. SQLite in WAL mode with ``synchronous=FULL``: what `record` has
+returned is on the disk, and several processes may write at once.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from embedkit.errors import IndexFolderError, UsageError
+from embedkit.indexes.storage import plain_errors
+
+DATABASE_NAME = "decisions.sqlite"
+KEEP, RELABEL, OUT_OF_DOMAIN, UNUSABLE, SKIP = "keep", "relabel", "out-of-domain", "unusable", "skip"
+VERDICTS = (KEEP, RELABEL, OUT_OF_DOMAIN, UNUSABLE, SKIP)
+LONGEST_NOTE, LONGEST_NAME = 2000, 64
+
+_UNDO = "undo"
+_VERSION = 1
+_APPLICATION = 0x656D626B  # "embk": tells this database from any other SQLite file
+_SCHEMA = f"""
+CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    image_id TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    time TEXT NOT NULL,
+    verdict TEXT NOT NULL CHECK (verdict IN {(*VERDICTS, _UNDO)}),
+    region TEXT NOT NULL,
+    prior TEXT NOT NULL,
+    note TEXT NOT NULL,
+    undoes INTEGER UNIQUE REFERENCES decisions (number),
+    press TEXT NOT NULL UNIQUE,
+    CHECK ((verdict = '{_UNDO}') = (undoes IS NOT NULL)),
+    CHECK ((verdict = '{RELABEL}') = (region <> ''))
+);
+CREATE TRIGGER never_changed BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+CREATE TRIGGER never_removed BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_VERSION};
+"""
+_BUSY_S = 10.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One row: what a reviewer said of an image, or (`undoes`) that an earlier row is taken back."""
+
+    number: int
+    """From 1, rising in the order in which decisions were made."""
+    image_id: str
+    reviewer: str
+    time: datetime
+    """UTC."""
+    verdict: str
+    """One of `VERDICTS`, or `undo`."""
+    region: str
+    """The new region of a `relabel`; else ""."""
+    prior: str
+    """The region that the image had when it was decided on; "" for none."""
+    note: str
+    undoes: int | None = None
+    """The number of the decision that this row takes back."""
+
+
+class Decisions:
+    """The decisions on the images of one index. Threads may share it; other processes may write at the same time."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, index_path: Path | str) -> Self:
+        """Open the decisions of the index in a folder; the database is made where there is none yet.
+
+        Raises
+        ------
+        IndexFolderError
+            ``index-absent``, ``index-read-only``, ``decisions-damaged`` or ``decisions-too-new``.
+        """
+        folder = Path(index_path)
+        if not folder.is_dir():
+            raise IndexFolderError("index-absent", f"{folder}: there is no index; make one with `embedkit embed`")
+        path = folder / DATABASE_NAME
+        with plain_errors(folder):  # made by hand, so that it is never readable for others, nor a link to elsewhere
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        with _plain_errors(path):
+            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            try:
+                _prepare(path, connection)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection)
+
+    def close(self) -> None:
+        """Close the database; what was recorded needs no closing to be safe."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def record(
+        self,
+        image_id: str,
+        reviewer: str,
+        verdict: str,
+        *,
+        region: str = "",
+        prior: str = "",
+        note: str = "",
+        press: str = "",
+    ) -> Decision:
+        """Record a decision; when this returns, it is on the disk.
+
+        `press` names one press of a key: recorded a second time, because the first answer got lost, it is the same
+        decision and not another one.
+
+        Raises
+        ------
+        UsageError
+            ``bad-decision``: an unknown verdict, a relabel without another region, nothing to keep, a note too long.
+        IndexFolderError
+            ``index-full``, ``index-read-only``, ``decisions-busy`` or ``decisions-damaged``; nothing was recorded.
+        """
+        _check(image_id, reviewer, verdict, region=region, prior=prior, note=note)
+        return self._append((image_id, reviewer, verdict, region, prior, note, None), press)
+
+    def undo(self, number: int, reviewer: str, *, press: str = "") -> Decision:
+        """Take a reviewer's own decision back, and return the row that says so; raises as `record`."""
+        with self._lock:
+            row = next((decision for decision in self.history() if decision.number == number), None)
+            if row is None or row.reviewer != reviewer or row.verdict == _UNDO:
+                raise UsageError("bad-decision", "only a decision of one's own can be taken back")
+            return self._append((row.image_id, reviewer, _UNDO, "", row.prior, "", number), press)
+
+    def history(self) -> list[Decision]:
+        """Every row in the order made, those taken back and those that take back among them."""
+        with self._lock, _plain_errors(self.path):
+            return [_read(row) for row in self._connection.execute("SELECT * FROM decisions ORDER BY number")]
+
+    def latest(self, reviewer: str | None = None) -> list[Decision]:
+        """The decisions that stand, one for each reviewer and image, in the order made; of one reviewer, or of all."""
+        history = self.history()
+        undone = {decision.undoes for decision in history}
+        standing: dict[tuple[str, str], Decision] = {}
+        for decision in history:
+            if decision.verdict != _UNDO and decision.number not in undone:
+                standing.pop(key := (decision.reviewer, decision.image_id), None)  # so that it is last again
+                standing[key] = decision
+        return [decision for decision in standing.values() if reviewer in (None, decision.reviewer)]
+
+    def _append(self, values: tuple[object, ...], press: str) -> Decision:
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        press = press or secrets.token_hex(16)
+        with self._lock, _plain_errors(self.path), _transaction(self._connection) as connection:
+            earlier = connection.execute("SELECT * FROM decisions WHERE press = ?", (press,)).fetchone()
+            if earlier:
+                return _read(earlier)
+            if (
+                values[-1] is not None
+                and connection.execute("SELECT 1 FROM decisions WHERE undoes = ?", (values[-1],)).fetchone()
+            ):
+                raise UsageError("bad-decision", "this decision was taken back already")
+            row = connection.execute(
+                "INSERT INTO decisions (image_id, reviewer, verdict, region, prior, note, undoes, time, press) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+                (*values, time, press),
+            ).fetchone()
+        return _read(row)
+
+
+def _check(image_id: str, reviewer: str, verdict: str, *, region: str, prior: str, note: str) -> None:
+    problem = (
+        "a reviewer has a name, of at most 64 printable characters"
+        if not is_name(reviewer)
+        else "an image is named by its id"
+        if not image_id
+        else f"a verdict is one of {', '.join(VERDICTS)}"
+        if verdict not in VERDICTS
+        else "a relabel, and only that, names a region, other than the one that the image has"
+        if (verdict == RELABEL) != bool(region) or (region and region == prior)
+        else "there is no label to keep"
+        if verdict == KEEP and not prior
+        else f"a note has at most {LONGEST_NOTE:,} characters"
+        if len(note) > LONGEST_NOTE
+        else ""
+    )
+    if problem:
+        raise UsageError("bad-decision", problem)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name a reviewer."""
+    return text.strip() == text and 0 < len(text) <= LONGEST_NAME and text.isprintable()
+
+
+def _prepare(path: Path, connection: sqlite3.Connection) -> None:
+    """Make the table where the file is empty, and check it where it is not."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    with _transaction(connection):
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            for statement in _statements(_SCHEMA):
+                connection.execute(statement)
+            return
+    if application != _APPLICATION or connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+        raise _damaged(path)
+    if version > _VERSION:
+        raise IndexFolderError("decisions-too-new", f"{path}: written by a newer embedkit; update this one")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script: `executescript` would commit the transaction that they belong in."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _read(row: tuple[Any, ...]) -> Decision:
+    number, image_id, reviewer, time, verdict, region, prior, note, undoes, _ = row
+    return Decision(number, image_id, reviewer, datetime.fromisoformat(time), verdict, region, prior, note, undoes)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Hold the write lock from the first read to the commit."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Say in one line what an error of SQLite means."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        reason, advice = {
+            sqlite3.SQLITE_BUSY: ("decisions-busy", "another process holds it; try again"),
+            sqlite3.SQLITE_LOCKED: ("decisions-busy", "another process holds it; try again"),
+            sqlite3.SQLITE_FULL: ("index-full", "the disk is full; what was recorded before is intact"),
+            sqlite3.SQLITE_READONLY: ("index-read-only", "it cannot be written to; what it holds is intact"),
+            sqlite3.SQLITE_CANTOPEN: ("index-read-only", "it cannot be opened for writing"),
+        }.get(error.sqlite_errorcode & 0xFF, ("index-unwritable", "it could not be read or written; nothing was lost"))
+        raise IndexFolderError(reason, f"{path}: {advice}") from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> IndexFolderError:
+    message = f"{path}: it is damaged, or no database of decisions; put it aside (it is not deleted), restore a copy"
+    return IndexFolderError("decisions-damaged", message)

@@ -1,0 +1,234 @@
+"""The decisions: what `record` returned is there whatever happens next, and nothing is ever changed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from embedkit.errors import IndexFolderError, UsageError
+from embedkit.review import Decision, Decisions
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    with Decisions.open(tmp_path) as decisions:
+        yield decisions
+
+
+def facts(decision: Decision) -> tuple[str, str, str, str]:
+    return decision.image_id, decision.reviewer, decision.verdict, decision.region
+
+
+def test_a_decision_is_kept_with_who_when_and_what_was_there_before(store: Decisions) -> None:
+    made = store.record("1.2.3", "anna", "relabel", region="hand", prior="elbow", note="clear ✓")
+    assert made == store.history()[0] == store.latest()[0]
+    assert (made.number, made.prior, made.note) == (1, "elbow", "clear ✓")
+    assert made.time.utcoffset().total_seconds() == 0
+    assert abs(made.time.timestamp() - time.time()) < 60
+
+
+def test_of_several_decisions_the_newest_stands_and_undo_brings_back_the_one_before(store: Decisions) -> None:
+    first = store.record("1", "anna", "keep", prior="hand")
+    store.record("2", "anna", "skip")
+    second = store.record("1", "anna", "unusable", prior="hand")
+    assert [facts(d)[:3] for d in store.latest()] == [("2", "anna", "skip"), ("1", "anna", "unusable")]
+    taken_back = store.undo(second.number, "anna")
+    assert taken_back.undoes == second.number
+    assert first in store.latest()
+    store.undo(first.number, "anna")
+    assert [d.image_id for d in store.latest()] == ["2"]
+    assert len(store.history()) == 5, "nothing is removed"
+
+
+def test_only_ones_own_decision_can_be_undone_and_once(store: Decisions) -> None:
+    made = store.record("1", "anna", "keep", prior="hand")
+    with pytest.raises(UsageError):
+        store.undo(made.number, "ben")
+    undone = store.undo(made.number, "anna")
+    for number in (made.number, undone.number, 99):
+        with pytest.raises(UsageError):
+            store.undo(number, "anna")
+
+
+def test_the_same_press_sent_again_is_one_decision(store: Decisions) -> None:
+    first = store.record("1", "anna", "skip", press="a")
+    assert store.record("1", "anna", "skip", press="a") == first
+    undone = store.undo(first.number, "anna", press="b")
+    assert store.undo(first.number, "anna", press="b") == undone
+    assert len(store.history()) == 2
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        {"verdict": "maybe"},
+        {"verdict": "undo"},
+        {"verdict": "relabel"},
+        {"verdict": "relabel", "region": "hand", "prior": "hand"},
+        {"verdict": "keep"},
+        {"verdict": "skip", "region": "hand"},
+        {"verdict": "skip", "note": "x" * 2001},
+        {"verdict": "skip", "reviewer": ""},
+        {"verdict": "skip", "reviewer": "a\nb"},
+        {"verdict": "skip", "image_id": ""},
+    ],
+)
+def test_what_makes_no_sense_is_refused(store: Decisions, decision: dict[str, str]) -> None:
+    with pytest.raises(UsageError) as refused:
+        store.record(**{"image_id": "1", "reviewer": "anna"} | decision)
+    assert refused.value.reason == "bad-decision"
+    assert store.history() == []
+
+
+def test_rows_can_be_neither_changed_nor_removed(store: Decisions) -> None:
+    store.record("1", "anna", "skip")
+    other = sqlite3.connect(store.path)
+    for statement in ("UPDATE decisions SET verdict = 'keep'", "DELETE FROM decisions"):
+        with pytest.raises(sqlite3.IntegrityError, match="only added"):
+            other.execute(statement)
+    other.close()
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with Decisions.open(tmp_path) as decisions:
+            decisions.record("1", "anna", "skip")
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert set(modes) >= {"decisions.sqlite", "decisions.sqlite-wal"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "decisions.sqlite").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IndexFolderError):
+        Decisions.open(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_many_reviewers_write_at_once(tmp_path: Path) -> None:
+    def work(name: str) -> None:
+        with Decisions.open(tmp_path) as decisions:  # the first ones race for making the table, too
+            for number in range(20):
+                decisions.record(str(number), name, "skip")
+
+    threads = [threading.Thread(target=work, args=(f"reader {n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Decisions.open(tmp_path) as decisions:
+        assert len(decisions.latest()) == 6 * 20
+        assert [d.image_id for d in decisions.latest("reader 3")] == [str(n) for n in range(20)]
+
+
+def damage(path: Path, how: str) -> None:
+    content = bytearray(path.read_bytes())
+    if how == "no database":
+        content = bytearray(b"reviewer,verdict\n" * 100)
+    elif how == "cut":
+        content = content[: len(content) // 2]
+    elif how == "torn page":
+        content[4096:8192] = os.urandom(4096)
+    elif how == "another database":
+        path.unlink()
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE holidays (day TEXT)")
+        other.close()
+        return
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["no database", "cut", "torn page", "another database"])
+def test_a_damaged_database_is_told_and_left_as_it_is(tmp_path: Path, how: str) -> None:
+    with Decisions.open(tmp_path) as decisions:
+        for number in range(50):
+            decisions.record(str(number), "anna", "skip", note="n" * 200)
+    damage(tmp_path / "decisions.sqlite", how)
+    before = (tmp_path / "decisions.sqlite").read_bytes()
+    with pytest.raises(IndexFolderError) as refused:
+        Decisions.open(tmp_path)
+    assert refused.value.reason == "decisions-damaged"
+    assert len(str(refused.value).splitlines()) == 1
+    if how != "another database":
+        assert (tmp_path / "decisions.sqlite").read_bytes() == before
+
+
+def test_a_later_format_is_refused(tmp_path: Path) -> None:
+    Decisions.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / "decisions.sqlite") as other:
+        other.execute("PRAGMA user_version = 2")
+    other.close()
+    with pytest.raises(IndexFolderError, match="newer") as refused:
+        Decisions.open(tmp_path)
+    assert refused.value.reason == "decisions-too-new"
+
+
+def test_without_an_index_there_is_nothing_to_decide_on(tmp_path: Path) -> None:
+    with pytest.raises(IndexFolderError) as refused:
+        Decisions.open(tmp_path / "absent")
+    assert refused.value.reason == "index-absent"
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    code = f"""
+import resource, signal
+from embedkit.review import Decisions
+from embedkit.errors import IndexFolderError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+decisions = Decisions.open({str(tmp_path)!r})
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+done = 0
+try:
+    while True:
+        decisions.record(str(done), "anna", "skip", note="n" * 1000)
+        done += 1
+except IndexFolderError as error:
+    print(done, error.reason)
+"""
+    said = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert said[1] in ("index-full", "index-unwritable")
+    with Decisions.open(tmp_path) as decisions:
+        assert len(decisions.history()) == int(said[0]) > 5
+        decisions.record("after", "anna", "skip")
+
+
+def test_kill_9_loses_no_decision_that_was_acknowledged(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from embedkit.review import Decisions
+decisions = Decisions.open({str(tmp_path)!r})
+number = int(sys.argv[1])
+while True:
+    decisions.record(str(number), "anna", "skip", press=str(number))
+    print(number, flush=True)
+    number += 1
+"""
+    pause, said = random.Random(0), 0
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code, str(said)], stdout=subprocess.PIPE, start_new_session=True
+        )
+        process.stdout.readline()
+        time.sleep(pause.uniform(0, 0.15))
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().split()
+        process.stdout.close()
+        process.wait()
+        with Decisions.open(tmp_path) as decisions:
+            kept = [int(d.image_id) for d in decisions.history()]
+        assert kept == list(range(len(kept)))
+        assert len(kept) >= (int(rest[-1]) + 1 if rest else said + 1), "what was acknowledged is there"
+        said = len(kept)
