@@ -153,7 +153,7 @@ def _set_labels(writer: IndexWriter, live: LiveRows, labels: LabelSource, roots:
     """Ask `labels` for images under `roots`; those of other sources keep the labels that they have."""
     images = live.table.filter(live.is_image).select(["image_id", "path"])
     asked = [is_under(path, roots) for path in images["path"].to_pylist()]
-    overlay = make_overlay(images.filter(asked), labels)
+    overlay = make_overlay(images.filter(asked), labels, writer.patient_key)
     if writer.manifest.labels:
         earlier = read_overlay(writer.folder / labels_name(writer.manifest.labels.number))
         others = images.filter(pc.invert(asked))["image_id"]

@@ -1,4 +1,7 @@
-"""Labels from outside the files (a CSV, folder names), laid over those of the headers when an index is opened."""
+"""Labels from outside the files (a CSV, folder names), laid over those of the headers when an index is opened.
+
+A table may also say which patient an image shows; of that only the hash is kept, under the key of the index.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedkit.dicom.facts import hash_patient
 from embedkit.dicom.labels import Label, label_from_folder
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.indexes.shards import read_table, write_table
@@ -15,9 +19,9 @@ from embedkit.indexes.shards import read_table, write_table
 LabelSource = Callable[[str, Path], Label | None]
 """Gives the label of an image by its `image_id` and path, or None where it has none to give."""
 OVERLAY_SCHEMA = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("image_id", "region", "given", "source")]
+    [pa.field(name, pa.string(), nullable=False) for name in ("image_id", "region", "given", "source", "patient")]
 )
-_COLUMNS = {"region": "region", "given": "given", "region_source": "source"}
+_COLUMNS = {"region": "region", "given": "given", "region_source": "source", "patient": "patient"}
 
 
 def labels_from_folders(sources: Sequence[Path], vocabulary: Vocabulary) -> LabelSource:
@@ -31,14 +35,20 @@ def labels_from_folders(sources: Sequence[Path], vocabulary: Vocabulary) -> Labe
     return label
 
 
-def make_overlay(images: pa.Table, source: LabelSource) -> pa.Table:
-    """Ask `source` for the label of every image."""
+def make_overlay(images: pa.Table, source: LabelSource, patient_key: bytes) -> pa.Table:
+    """Ask `source` for the label of every image; patients are hashed under `patient_key`, as those of headers are."""
     keys = zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True)
     labelled = [(image_id, label) for image_id, path in keys if (label := source(image_id, Path(path)))]
-    columns = zip(*((image_id, label.region, label.given, label.source) for image_id, label in labelled), strict=True)
-    return pa.Table.from_arrays(
-        [pa.array(column, pa.string()) for column in columns] or [[]] * 4, schema=OVERLAY_SCHEMA
-    )
+    rows = [
+        (image_id, label.region, label.given, label.source, _hash(label.patient, patient_key))
+        for image_id, label in labelled
+    ]
+    columns = zip(*rows, strict=True) if rows else [()] * len(OVERLAY_SCHEMA)
+    return pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], schema=OVERLAY_SCHEMA)
+
+
+def _hash(patient: str, key: bytes) -> str:
+    return hash_patient("", patient, key) if patient else ""
 
 
 def write_overlay(path: Path, overlay: pa.Table) -> str:
@@ -52,9 +62,12 @@ def read_overlay(path: Path) -> pa.Table:
 
 
 def lay_over(images: pa.Table, overlay: pa.Table) -> pa.Table:
-    """Return `images` with the overlay's labels where it has one."""
+    """Return `images` with the overlay's labels where it has one, and its patients where it names them."""
     place = pc.index_in(images["image_id"], value_set=overlay["image_id"].combine_chunks())
     for column, source in _COLUMNS.items():
-        labels = pc.coalesce(overlay[source].take(place), images[column])
+        values = overlay[source].take(place)
+        if column == "patient":
+            values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
+        labels = pc.coalesce(values, images[column])
         images = images.set_column(images.schema.get_field_index(column), images.schema.field(column), labels)
     return images

@@ -49,5 +49,9 @@ def patient_hash(header: Header, key: bytes) -> str:
     patient_id = header.text("PatientID", longest=1024)
     if not patient_id:
         return ""
-    issuer = header.text("IssuerOfPatientID", longest=1024)
+    return hash_patient(header.text("IssuerOfPatientID", longest=1024), patient_id, key)
+
+
+def hash_patient(issuer: str, patient_id: str, key: bytes) -> str:
+    """32 hex digits that stand for a patient, and tell nothing about them without the key."""
     return hmac.digest(key, f"{issuer}\0{patient_id}".encode(), "sha256").hex()[:32]

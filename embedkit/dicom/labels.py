@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, MutableSequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePath
 
@@ -42,6 +42,7 @@ _IDENTIFIERS = (
 _UID_COLUMNS = ("image_id", "sop_instance_uid", "uid")
 _PATH_COLUMNS = ("path", "file", "filename")
 _LABEL_COLUMNS = ("region", "label", "class", "body_part")
+_PATIENT_COLUMNS = ("patient_id", "patient", "group")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Label:
     """The label as it stands at its source."""
     source: str
     """One of `anatomic-region-sequence`, `body-part-examined`, `description`, `csv`, `folder`, or ""."""
+    patient: str = field(default="", repr=False)
+    """Who it shows, as a table says it; never stored but as a keyed hash. "" where nothing is said."""
 
 
 def label_of(header: Dataset, vocabulary: Vocabulary) -> Label:
@@ -155,8 +158,9 @@ class LabelTable:
 def labels_from_csv(path: Path, vocabulary: Vocabulary) -> LabelTable:
     """Read a table with a column of ids or paths and a column of labels, separated by comma, semicolon or tab.
 
-    A label that the vocabulary does not know becomes a region of its own: whoever writes a table means it. A row
-    without a label is passed over. Raises `UsageError`, which names lines and never values.
+    A column of patients may stand beside them. A label that the vocabulary does not know becomes a region of its own:
+    whoever writes a table means it. A row without a label is passed over. Raises `UsageError`, which names lines and
+    never values.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -176,6 +180,7 @@ def _read_table(rows: Iterator[list[str]], path: Path, vocabulary: Vocabulary) -
     columns = [name.strip().lower() for name in next(rows, [])]
     key = _column(columns, (*_UID_COLUMNS, *_PATH_COLUMNS), path)
     value = _column(columns, _LABEL_COLUMNS, path)
+    patient = next((columns.index(name) for name in _PATIENT_COLUMNS if name in columns), None)
 
     @lru_cache(maxsize=4096)
     def label_for(text: str) -> Label:
@@ -196,7 +201,10 @@ def _read_table(rows: Iterator[list[str]], path: Path, vocabulary: Vocabulary) -
         as_path = columns[key] in _PATH_COLUMNS or not re.fullmatch(r"[0-9.]+(#[0-9]+)?", name)
         labels, name = (by_path, "/".join(_path_parts(name))) if as_path else (by_uid, name)
         label = label_for(text)
-        if labels.setdefault(name, label).region != label.region:
+        if patient is not None:
+            label = replace(label, patient=row[patient].strip())
+        known = labels.setdefault(name, label)
+        if (known.region, known.patient) != (label.region, label.patient):
             raise _wrong_table(path, f"row {number} contradicts an earlier row for the same image")
     return LabelTable(by_uid, by_path)
 

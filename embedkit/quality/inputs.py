@@ -11,10 +11,10 @@ import numpy.typing as npt
 from embedkit.errors import UsageError
 from embedkit.heads.cross_validation import FOLDS
 from embedkit.heads.folds import Ints
+from embedkit.heads.labels import Labels, encode_groups, encode_labels
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes.vectors import usable
-from embedkit.quality.labels import Labels, encode_groups, encode_labels
 
 
 @dataclass(frozen=True)

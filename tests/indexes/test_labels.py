@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pytest
+
+from embedkit.dicom.facts import hash_patient
 from embedkit.dicom.labels import Label, labels_from_csv
 from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.errors import UsageError
 from embedkit.indexes import Index, labels_from_folders
+from embedkit.indexes.overlay import lay_over, make_overlay
 
 from .conftest import Embed, write_dump, write_picture
 
@@ -68,3 +74,35 @@ def test_labels_come_from_a_table_or_from_folders(tmp_path: Path, run: Embed) ->
     table.write_text(f"image_id,region\n{image_id},shoulder\n")
     run(labels=labels_from_csv(table, vocabulary).lookup)
     assert regions(tmp_path / "index") == {"b.png": "shoulder", "a.png": ""}
+
+
+def test_a_table_may_say_which_patient_an_image_shows_and_only_a_keyed_hash_is_kept(tmp_path: Path, run: Embed) -> None:
+    write_dump(tmp_path / "dump", 4)
+    table = tmp_path / "labels.csv"
+    rows = ["000.png,knee,CANARY^JANE", "001.png,hand,CANARY^JANE", "002.png,hand,P2", "003.png,hand,"]
+    table.write_text("\n".join(["path,region,patient_id", *rows]))
+    run(labels=labels_from_csv(table, Vocabulary.load(None)).lookup)
+    patients = dict(
+        zip(
+            [Path(path).name for path in Index.open(tmp_path / "index").images["path"].to_pylist()],
+            Index.open(tmp_path / "index").images["patient"].to_pylist(),
+            strict=True,
+        )
+    )
+    key = (tmp_path / "index" / "patient-key").read_bytes()
+    assert patients["000.png"] == patients["001.png"] == hash_patient("", "CANARY^JANE", key)
+    assert len({patients["000.png"], patients["002.png"], patients["003.png"]}) == 3
+    assert patients["003.png"] == ""
+    assert not any(b"CANARY" in file.read_bytes() for file in (tmp_path / "index").rglob("*") if file.is_file())
+    table.write_text("path,region,patient\n000.png,knee,P1\n000.png,knee,P2\n")
+    with pytest.raises(UsageError, match="row 3 contradicts"):
+        labels_from_csv(table, Vocabulary.load(None))
+
+
+def test_without_a_patient_in_the_table_that_of_the_header_stays() -> None:
+    schema = pa.schema([(name, pa.string()) for name in ("image_id", "region", "given", "region_source", "patient")])
+    images = pa.table([["1", "2"], ["", ""], ["", ""], ["", ""], ["aa", "bb"]], schema=schema)
+    labels = {"1": Label("knee", "knee", "csv", "P1"), "2": Label("hand", "hand", "csv")}
+    paths = images.append_column("path", pa.array(["1.dcm", "2.dcm"]))
+    overlay = make_overlay(paths, lambda image_id, path: labels[image_id], b"key")
+    assert lay_over(images, overlay)["patient"].to_pylist() == [hash_patient("", "P1", b"key"), "bb"]

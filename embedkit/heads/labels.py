@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedkit.errors import UsageError
-from embedkit.heads import number_groups
-from embedkit.heads.folds import Ints
+from embedkit.heads.folds import Ints, number_groups
 
 PLACEHOLDER_SHARE = 0.5
 PLACEHOLDER_IMAGES = 1000
