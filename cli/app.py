@@ -16,6 +16,7 @@ from embedkit.cli.embed import embed
 from embedkit.cli.find_label_issues import find_label_issues
 from embedkit.cli.info import info
 from embedkit.cli.pretrain import pretrain
+from embedkit.cli.report import report
 from embedkit.cli.similar import similar
 from embedkit.cli.verify import verify
 from embedkit.errors import EmbedkitError
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold headers
 )
-for command in (embed, find_label_issues, similar, classify, pretrain, info, verify, demo):
+for command in (embed, find_label_issues, similar, classify, pretrain, report, info, verify, demo):
     app.command()(command)
 
 

@@ -50,6 +50,8 @@ class Index:
     images : pyarrow.Table
         A row an image, ordered by path and frame: the columns of docs/index-format.md but for the picture. Labels of
         an overlay are laid over those of the headers.
+    header_regions : pyarrow.ChunkedArray
+        The region of each image by its file alone, "" where it tells none.
     rejected : pyarrow.Table
         The same columns for files that are no image of the index, with their `reason`.
     spaces : dict[str, Space]
@@ -60,6 +62,7 @@ class Index:
         self.path, self.spaces, self._manifest = path, dict(manifest.spaces), manifest
         images = live.table.filter(live.is_image)
         self.images = images if overlay is None else lay_over(images, overlay)
+        self.header_regions = images["region"]
         self.rejected = live.table.filter(~live.is_image)
         self._ids = live.ids[live.is_image]
         self._searches: dict[str, VectorSearch] = {}

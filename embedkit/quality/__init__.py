@@ -9,7 +9,7 @@ from embedkit.quality.classification import (
 )
 from embedkit.quality.issues import find_label_issues
 from embedkit.quality.ranking import LabelRanking, rank_label_issues
-from embedkit.quality.table import ISSUES, IssueTable
+from embedkit.quality.table import ISSUES, IssueTable, read_issues
 
 __all__ = [
     "ISSUES",
@@ -22,4 +22,5 @@ __all__ = [
     "fit_classifier",
     "fit_index_classifier",
     "rank_label_issues",
+    "read_issues",
 ]

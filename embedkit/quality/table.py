@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
+from embedkit.errors import UsageError
 from embedkit.indexes.storage import write_bytes
 
 MISLABELLED = "mislabelled"
@@ -77,6 +81,33 @@ class IssueTable:
         sink = pa.BufferOutputStream()
         pq.write_table(self.table, sink)
         write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def read_issues(path: Path, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
+    """Read `columns` of what `IssueTable.write_csv` (.csv) or `write_parquet` (.parquet) wrote.
+
+    Raises UsageError ``issues-unreadable`` for any other file.
+    """
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
+    try:
+        if path.suffix == ".parquet":
+            return pq.read_table(path, columns=list(columns)).select(list(columns)).cast(schema)
+        table = pyarrow.csv.read_csv(
+            path,
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict(zip(schema.names, schema.types, strict=True)), include_columns=list(columns)
+            ),
+        )
+        return pa.Table.from_arrays([_from_cells(column) for column in table.columns], schema=schema)
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        message = f"{path}: this is not a table of issues; write one with `find-label-issues --out` (.csv or .parquet)"
+        raise UsageError("issues-unreadable", message) from error
+
+
+def _from_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Take off the apostrophes that `as_cell` put on."""
+    return pc.replace_substring_regex(column, "^'([=+@\\t\\r-])", r"\1") if pa.types.is_string(column.type) else column
 
 
 def as_cell(value: object) -> str:

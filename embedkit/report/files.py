@@ -14,6 +14,9 @@ from embedkit.quality.pictures import Pictures
 from embedkit.quality.table import as_cell
 from embedkit.report.contact_sheet import draw_neighbours
 from embedkit.report.issues_page import issues_page
+from embedkit.report.map import RegionMap
+from embedkit.report.map_figure import draw_map
+from embedkit.report.map_page import PICTURED, map_page
 
 
 def write_contact_sheet(
@@ -26,6 +29,16 @@ def write_contact_sheet(
 def write_issues_page(path: Path, index: Index, issues: IssueTable) -> None:
     """Write `issues_page` as HTML; raises IndexFolderError where the file cannot be written."""
     write_bytes(path, issues_page(index, issues).encode("utf-8", errors="surrogateescape"))
+
+
+def write_map_figure(path: Path, drawn: RegionMap) -> None:
+    """Write `draw_map` as the suffix says, .svg or .png; raises IndexFolderError where it cannot be written."""
+    write_bytes(path, draw_map(drawn, path.suffix.removeprefix(".")))
+
+
+def write_map_page(path: Path, index: Index, drawn: RegionMap, *, pictured: int = PICTURED) -> None:
+    """Write `map_page` as HTML; raises IndexFolderError where the file cannot be written."""
+    write_bytes(path, map_page(index, drawn, pictured=pictured).encode())
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,28 +1,22 @@
-"""The suspects as one HTML file that needs nothing else: no server, no network, no other file.
+"""The suspects as one HTML file.
 
-Pictures are inside as data URIs. The content security policy lets nothing in but them, the style and the script of this
-very page, by their hashes; every text is escaped. UIDs and regions are shown, paths are not: folders are named
-after patients often enough.
+Every text is escaped. UIDs and regions are shown, paths are not: folders are named after patients often enough.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from html import escape
-from importlib.resources import files
 from string import Template
 
-import cv2
 import numpy as np
 
 from embedkit.indexes import Index
 from embedkit.quality import ISSUES, IssueTable
 from embedkit.quality.pictures import Pictures
+from embedkit.report.page import encode_webp, fill_page, read_template
 
 PICTURED = 300
 _SUSPECT_SIDE, _NEIGHBOUR_SIDE = 256, 128
@@ -62,12 +56,8 @@ def issues_page(index: Index, issues: IssueTable, *, pictured: int = PICTURED) -
     for start in range(0, min(pictured, len(suspects)), _AT_ONCE):
         part = suspects[start : min(start + _AT_ONCE, pictured)]
         cards += _draw_cards(index, part, regions)
-    style, script = _read("issues.css"), _read("issues.js")
-    return Template(_read("issues.html")).substitute(
-        policy=f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'",
-        style=style,
-        script=script,
+    return fill_page(
+        "issues",
         summary=f"{len(suspects):,} suspects among {issues.images:,} images",
         notes="".join(f"<li>{escape(note)}</li>" for note in (*issues.notes, *_limit(len(suspects), pictured))),
         issues="".join(_draw_choices(issues.counts)),
@@ -105,7 +95,7 @@ def _draw_cards(index: Index, suspects: Sequence[_Suspect], regions: Sequence[st
 
 def _draw_card(suspect: _Suspect, picture_of: dict[int, Pictures], regions: Sequence[str]) -> str:
     neighbours = (_draw_neighbour(suspect, picture_of[row], regions[row]) for row in suspect.evidence[:5] if row >= 0)
-    return Template(_read("suspect.html")).substitute(
+    return Template(read_template("suspect.html")).substitute(
         _texts(suspect),
         picture=_as_uri(picture_of[suspect.row], _SUSPECT_SIDE),
         neighbours="".join(neighbours),
@@ -115,7 +105,7 @@ def _draw_card(suspect: _Suspect, picture_of: dict[int, Pictures], regions: Sequ
 
 def _draw_neighbour(suspect: _Suspect, picture: Pictures, region: str) -> str:
     kind = {suspect.fields["suggested_region"]: "suggested", suspect.fields["given_region"]: "given"}
-    return Template(_read("neighbour.html")).substitute(
+    return Template(read_template("neighbour.html")).substitute(
         kind=kind.get(region, "") if region else "",
         picture=_as_uri(picture, _NEIGHBOUR_SIDE),
         side=_NEIGHBOUR_SIDE,
@@ -124,7 +114,7 @@ def _draw_neighbour(suspect: _Suspect, picture: Pictures, region: str) -> str:
 
 
 def _draw_line(suspect: _Suspect) -> str:
-    return Template(_read("line.html")).substitute(_texts(suspect))
+    return Template(read_template("line.html")).substitute(_texts(suspect))
 
 
 def _texts(suspect: _Suspect) -> dict[str, str]:
@@ -160,15 +150,4 @@ def _draw_pairs(suspects: Sequence[_Suspect]) -> list[str]:
 
 
 def _as_uri(picture: Pictures, side: int) -> str:
-    small = picture if side == len(picture) else cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-    coded = cv2.imencode(".webp", small, [cv2.IMWRITE_WEBP_QUALITY, 82])[1]
-    return f"data:image/webp;base64,{base64.b64encode(coded.tobytes()).decode()}"
-
-
-@cache
-def _read(name: str) -> str:
-    return (files("embedkit.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+    return f"data:image/webp;base64,{encode_webp(picture, side)}"

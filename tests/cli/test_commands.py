@@ -106,6 +106,19 @@ def test_similar_by_uid_and_by_file_agree(site: Site, tmp_path: Path) -> None:
     assert cv2.imread(str(sheet)).shape[0] > 256
 
 
+def test_report_draws_a_map_with_the_suspects_as_stars(site: Site, tmp_path: Path) -> None:
+    issues = tmp_path / "issues.csv"
+    run("find-label-issues", "--index", site.index, "--out", issues)
+    suspects = [row for row in csv.DictReader(issues.read_text().splitlines()) if row["issue"] == "mislabelled"]
+    outputs = [tmp_path / f"map.{suffix}" for suffix in ("svg", "png", "html")]
+    options = [word for path in outputs for word in ("--map", path)]
+    done = run("report", *options, "--projection", "tsne", "--issues", issues, "--index", site.index, "--json")
+    document = json.loads(done.stdout)
+    assert document["images"] == 84
+    assert document["stars"] >= sum(float(row["score"]) > 0.5 for row in suspects)
+    assert all(CANARY not in path.read_bytes() for path in outputs)
+
+
 def test_classify_names_missing_labels_and_gates_files(site: Site, tmp_path: Path) -> None:
     index = Index.open(site.index)
     missing = sum(not region for region in index.images["region"].to_pylist())
@@ -174,6 +187,8 @@ def test_pretrain_makes_an_encoder_that_embed_takes(site: Site, tmp_path: Path) 
         (["info", "--index", "no-such-index"], "no-such-index"),
         (["find-label-issues", "--out", "issues.xls"], ".csv"),
         (["similar", "1.2.3", "--sheet", "sheet.gif"], ".png"),
+        (["report"], "--map"),
+        (["report", "--map", "map.pdf"], ".svg"),
         (["embed", ".", "--encoder", "no-such-encoder"], "no-such-encoder"),
         (["no-such-command"], "no-such-command"),
     ],
