@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 from embedkit.cli.classify import classify
 from embedkit.cli.demo import demo
 from embedkit.cli.embed import embed
+from embedkit.cli.explain import explain
 from embedkit.cli.find_label_issues import find_label_issues
 from embedkit.cli.info import info
 from embedkit.cli.pretrain import pretrain
@@ -30,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold headers
 )
-for command in (embed, find_label_issues, similar, classify, pretrain, report, info, verify, demo):
+for command in (embed, find_label_issues, similar, classify, explain, pretrain, report, info, verify, demo):
     app.command()(command)
 
 

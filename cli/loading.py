@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom import ReadingOptions, Vocabulary, WorkerPool, find_files
-from embedkit.errors import EncoderError, RejectedFile
+from embedkit.errors import EncoderError, RejectedFile, UsageError
 from embedkit.image import prepare_file
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder
+    from embedkit.heads.attribution import Explainer
     from embedkit.indexes import Index
 
 
@@ -29,16 +30,37 @@ def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None) -
 
 def encoder_of(index: Index, space: str | None, source: str | None) -> Encoder:
     """The encoder that made a space of the index; `source` where it is no shipped one. Raises EncoderError."""
-    from embedkit.encoder import load_encoder, shipped_encoders
+    from embedkit.encoder import load_encoder
+
+    made = index.spaces[index.space_name(space)]
+    encoder = load_encoder(encoder_source(index, space, source), made.precision)
+    if encoder.sha256 != made.encoder:
+        raise _mismatch(index.space_name(space))
+    return encoder
+
+
+def explainer_of(index: Index, space: str | None, source: str | None) -> Explainer:
+    """An explainer of a head fitted to a space of the index; `source` and errors as of `encoder_of`."""
+    from embedkit.heads.attribution import Explainer
+    from embedkit.quality import fit_index_classifier
+
+    found = encoder_source(index, space, source)
+    return Explainer.load(found, fit_index_classifier(index, space=space).head)
+
+
+def encoder_source(index: Index, space: str | None, source: str | None) -> str:
+    """Where to load the encoder of a space from: `source`, or the shipped one of this name. Raises EncoderError."""
+    from embedkit.encoder import shipped_encoders
 
     name = index.space_name(space)
-    made = index.spaces[name]
-    if source or name in shipped_encoders():
-        encoder = load_encoder(source or name, made.precision)
-        if encoder.sha256 == made.encoder:
-            return encoder
-    message = f"the space '{name}' was made by another encoder: name its .safetensors file with --encoder"
-    raise EncoderError("encoder-mismatch", message)
+    if not source and name not in shipped_encoders():
+        raise _mismatch(name)
+    return source or name
+
+
+def _mismatch(space: str) -> EncoderError:
+    message = f"the space '{space}' was made by another encoder: name its .safetensors file with --encoder"
+    return EncoderError("encoder-mismatch", message)
 
 
 @dataclass(frozen=True)
@@ -64,3 +86,20 @@ def read_images(
                 continue
             for frame, picture in enumerate(outcome.pictures, start=1):
                 yield LooseImage(found.path, outcome.facts.image_id(frame), outcome.facts.region, picture)
+
+
+def find_image(index: Index, query: str, modalities: Sequence[str] | None) -> LooseImage:
+    """The image of the index with this UID or path, else the file, read as `embed` does; raises UsageError."""
+    from embedkit.indexes import REASONS
+
+    row = index.find(query)
+    if row is not None:
+        image_id, path, region = (index.images[name][row].as_py() for name in ("image_id", "path", "region"))
+        return LooseImage(Path(path), image_id, region, index.pictures([row])[0])
+    path = Path(query)
+    if not path.is_file():
+        raise UsageError("unknown-image", f"{query}: neither a file nor the UID of an image in {index.path}")
+    image = next(read_images([path], reading_options(None, modalities), workers=1))
+    if not isinstance(image, LooseImage):
+        raise UsageError(image[1], f"{query}: {REASONS[image[1]]}")
+    return image

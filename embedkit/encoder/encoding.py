@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from embedkit.encoder.network import DIMENSION, normalise, to_grey_batch
+from embedkit.encoder.network import DIMENSION, normalise, resize, to_grey_batch
 from embedkit.encoder.weights import STARTER, EncoderConfig, read_weights
 from embedkit.errors import UsageError
 
@@ -48,7 +48,7 @@ class Encoder:
     @torch.inference_mode()
     def _encode_batch(self, batch: Tensor) -> Tensor:
         padded = functional.pad(batch, (0, 0, 0, 0, 0, BATCH_SIZE - len(batch)))
-        grey = _resize(to_grey_batch(padded, self._device), self.input_size)
+        grey = resize(to_grey_batch(padded, self._device), self.input_size)
         grey = normalise(grey, self.config.mean, self.config.std)
         features: Tensor = self._network(grey.to(self._dtype, memory_format=torch.channels_last))
         return features.float().cpu()
@@ -71,16 +71,6 @@ def _has_fast_bf16() -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
-
-
-def _resize(grey: Tensor, side: int) -> Tensor:
-    """Bring (B, 1, S, S) to (B, 1, side, side): area mean for whole steps, else bilinear with antialiasing."""
-    source = grey.shape[-1]
-    if source == side:
-        return grey
-    if source % side == 0:
-        return functional.avg_pool2d(grey, source // side)
-    return functional.interpolate(grey, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
 
 
 def _fuse(network: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models import resnet18
 
 DIMENSION = 512
@@ -53,3 +54,13 @@ def normalise(pictures: Tensor, mean: float, std: float) -> Tensor:
 def to_grey_batch(pictures: Tensor, device: torch.device) -> Tensor:
     """uint8 (B, H, W) to float (B, 1, H, W) in [0, 1] on `device`."""
     return pictures.to(device, non_blocking=True).unsqueeze(1).float() / 255.0
+
+
+def resize(grey: Tensor, side: int) -> Tensor:
+    """Bring (B, 1, S, S) to (B, 1, side, side): area mean for whole steps, else bilinear with antialiasing."""
+    source = grey.shape[-1]
+    if source == side:
+        return grey
+    if source % side == 0:
+        return functional.avg_pool2d(grey, source // side)
+    return functional.interpolate(grey, size=(side, side), mode="bilinear", antialias=True, align_corners=False)

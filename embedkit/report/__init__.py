@@ -1,9 +1,11 @@
-"""Reports: contact sheets, a page of suspects, and maps of a vector space."""
+"""Reports: contact sheets, a page of suspects, maps of a vector space, explanations."""
 
 from embedkit.report.contact_sheet import contact_sheet, draw_neighbours
+from embedkit.report.explanation import draw_explanation
 from embedkit.report.files import (
     write_contact_sheet,
     write_csv,
+    write_explanation,
     write_issues_page,
     write_map_figure,
     write_map_page,
@@ -18,6 +20,7 @@ __all__ = [
     "Finding",
     "RegionMap",
     "contact_sheet",
+    "draw_explanation",
     "draw_map",
     "draw_neighbours",
     "issues_page",
@@ -26,6 +29,7 @@ __all__ = [
     "project",
     "write_contact_sheet",
     "write_csv",
+    "write_explanation",
     "write_issues_page",
     "write_map_figure",
     "write_map_page",

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedkit.indexes import Index, Neighbour
 from embedkit.indexes.storage import write_bytes
@@ -13,10 +14,14 @@ from embedkit.quality import IssueTable
 from embedkit.quality.pictures import Pictures
 from embedkit.quality.table import as_cell
 from embedkit.report.contact_sheet import draw_neighbours
+from embedkit.report.explanation import draw_explanation
 from embedkit.report.issues_page import issues_page
 from embedkit.report.map import RegionMap
 from embedkit.report.map_figure import draw_map
 from embedkit.report.map_page import PICTURED, map_page
+
+if TYPE_CHECKING:
+    from embedkit.heads.attribution import Attribution
 
 
 def write_contact_sheet(
@@ -29,6 +34,11 @@ def write_contact_sheet(
 def write_issues_page(path: Path, index: Index, issues: IssueTable) -> None:
     """Write `issues_page` as HTML; raises IndexFolderError where the file cannot be written."""
     write_bytes(path, issues_page(index, issues).encode("utf-8", errors="surrogateescape"))
+
+
+def write_explanation(path: Path, picture: Pictures, attribution: Attribution) -> None:
+    """Write `draw_explanation` as the suffix says, .svg or .png; raises IndexFolderError where it cannot be written."""
+    write_bytes(path, draw_explanation(picture, attribution, path.suffix.removeprefix(".")))
 
 
 def write_map_figure(path: Path, drawn: RegionMap) -> None:

@@ -1,13 +1,13 @@
-"""The map as a figure: SVG whose text is text, or PNG."""
+"""The map as a figure."""
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from embedkit.heads.neighbours import Flags
+from embedkit.report.figure import render
 from embedkit.report.map import CORRECTED, RegionMap, by_interest
 from embedkit.report.palette import UNLABELLED, colour_regions
 
@@ -16,32 +16,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TEXT = "#1c2126"
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "embedkit",
-    "font.family": "sans-serif",
-    "text.parse_math": False,
-}
 _VECTOR_POINTS = 5_000
 """More points than this go into an SVG as one picture: a viewer takes seconds for 50,000 circles."""
 
 
 def draw_map(drawn: RegionMap, file_format: str) -> bytes:
     """Draw the map on white, as ``svg`` or ``png``; the same map gives the same bytes."""
-    from matplotlib import rc_context  # noqa: PLC0415 (takes half a second)
-    from matplotlib.figure import Figure  # noqa: PLC0415
 
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(11, 8.5), dpi=150, layout="constrained")
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         _draw_points(axes, drawn)
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_axis_off()
         axes.set_title(f"{drawn.title}, {len(drawn.regions):,} radiographs", loc="left", color=_TEXT)
         _draw_legend(axes, drawn)
-        figure.draw_without_rendering()
+        figure.draw_without_rendering()  # so that places on the page are known
         _name_regions(axes, drawn)
-        return _save(figure, file_format)
+
+    return render(draw, 11, 8.5, file_format)
 
 
 def _draw_points(axes: Axes, drawn: RegionMap) -> None:
@@ -105,10 +97,3 @@ def _name_regions(axes: Axes, drawn: RegionMap) -> None:
             zorder=4,
             path_effects=[withStroke(linewidth=3, foreground="#ffffffd0")],
         )
-
-
-def _save(figure: Figure, file_format: str) -> bytes:
-    file = io.BytesIO()
-    metadata = {"Date": None} if file_format == "svg" else {}
-    figure.savefig(file, format=file_format, metadata=metadata)
-    return file.getvalue()

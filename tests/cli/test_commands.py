@@ -119,6 +119,22 @@ def test_report_draws_a_map_with_the_suspects_as_stars(site: Site, tmp_path: Pat
     assert all(CANARY not in path.read_bytes() for path in outputs)
 
 
+def test_explain_draws_an_image_of_the_index_and_a_file_alike(site: Site, tmp_path: Path) -> None:
+    index = Index.open(site.index)
+    uid, path = (index.images[name][0].as_py() for name in ("image_id", "path"))
+    (tmp_path / "new.dcm").write_bytes(Path(path).read_bytes())
+    drawn = []
+    for query in (uid, tmp_path / "new.dcm"):
+        out = tmp_path / f"{len(drawn)}.png"
+        document = json.loads(run("explain", query, "--out", out, "--index", site.index, "--json").stdout)
+        assert 0 < document["probability"] <= 1
+        drawn.append(out.read_bytes())
+    assert drawn[0] == drawn[1]
+    assert CANARY not in drawn[0]
+    said = run("explain", uid, "--region", "spleen", "--index", site.index, code=2, cwd=tmp_path).stderr
+    assert "spleen" in said
+
+
 def test_classify_names_missing_labels_and_gates_files(site: Site, tmp_path: Path) -> None:
     index = Index.open(site.index)
     missing = sum(not region for region in index.images["region"].to_pylist())
@@ -187,6 +203,7 @@ def test_pretrain_makes_an_encoder_that_embed_takes(site: Site, tmp_path: Path) 
         (["info", "--index", "no-such-index"], "no-such-index"),
         (["find-label-issues", "--out", "issues.xls"], ".csv"),
         (["similar", "1.2.3", "--sheet", "sheet.gif"], ".png"),
+        (["explain", "1.2.3", "--out", "why.pdf"], ".png"),
         (["report"], "--map"),
         (["report", "--map", "map.pdf"], ".svg"),
         (["embed", ".", "--encoder", "no-such-encoder"], "no-such-encoder"),

@@ -1,0 +1,44 @@
+"""`embedkit explain`: what in a radiograph speaks for a region."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedkit.cli.console import Console
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, EncoderSource, IndexPath, Modalities, Quiet, SpaceName
+
+
+def explain(
+    query: Annotated[str, typer.Argument(help="A file, or the UID of an image in the index.", metavar="FILE|UID")],
+    region: Annotated[str | None, typer.Option(help="Explain this region, not the likeliest.")] = None,
+    out: Annotated[Path, typer.Option(help="The .png or .svg file to draw.")] = Path("explained.png"),
+    index: IndexPath = DEFAULT_INDEX,
+    space: SpaceName = None,
+    encoder: EncoderSource = None,
+    modality: Modalities = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw what in a radiograph speaks for a region, by Guided Grad-CAM."""
+    from embedkit.cli.loading import explainer_of, find_image
+    from embedkit.errors import UsageError
+    from embedkit.indexes import Index
+    from embedkit.report import write_explanation
+
+    console = Console(as_json, quiet)
+    if out.suffix not in (".png", ".svg"):
+        raise UsageError("output-format", f"{out}: end the name in .png or .svg")
+    opened = Index.open(index)
+    image = find_image(opened, query, modality)
+    found = explainer_of(opened, space, encoder).explain(image.picture[None], region)
+    write_explanation(out, image.picture, found)
+    explained, probability = found.regions[0], round(float(found.probability[0]), 4)
+    console.document(
+        {"query": query, "given_region": image.region, "region": explained, "probability": probability}
+        | {"written": str(out)}
+    )
+    console.line(f"{explained}: {probability:.1%}" + (f" (given: {image.region})" if image.region else ""))
+    console.line(f"written: {out}")
