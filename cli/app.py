@@ -15,6 +15,7 @@ from embedkit.cli.demo import demo
 from embedkit.cli.embed import embed
 from embedkit.cli.explain import explain
 from embedkit.cli.find_label_issues import find_label_issues
+from embedkit.cli.gauges import gauges
 from embedkit.cli.info import info
 from embedkit.cli.pretrain import pretrain
 from embedkit.cli.report import report
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold headers
 )
-for command in (embed, find_label_issues, similar, classify, explain, pretrain, report, info, verify, demo):
+for command in (embed, find_label_issues, similar, classify, explain, gauges, pretrain, report, info, verify, demo):
     app.command()(command)
 
 

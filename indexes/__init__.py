@@ -6,6 +6,7 @@ from embedkit.indexes.manifest import SPACE_NAME, Space
 from embedkit.indexes.overlay import LabelSource, labels_from_folders
 from embedkit.indexes.progress import EmbedReport, Progress
 from embedkit.indexes.reasons import REASONS
+from embedkit.indexes.training import read_image_ids, training_set
 from embedkit.indexes.verification import verify
 
 __all__ = [
@@ -20,5 +21,7 @@ __all__ = [
     "Space",
     "embed",
     "labels_from_folders",
+    "read_image_ids",
+    "training_set",
     "verify",
 ]

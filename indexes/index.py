@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,15 +99,20 @@ class Index:
     def pictures(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the pictures of `rows` of `images`, uint8 (n, 256, 256); raises as `vectors` does."""
         pictures = np.empty((len(rows), 256, 256), np.uint8)
+        for position, picture in self.walk_pictures(rows):
+            pictures[position] = picture
+        return pictures
+
+    def walk_pictures(self, rows: Sequence[int] | NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield every position in `rows` and its picture, in the order of the shards: each file is read once."""
         for number, positions, local in by_shard(self._manifest, self._ids[np.asarray(rows, np.int64)]):
             path = self.path / images_name(number)
             stored = read_pictures(path, self._manifest.shards[number].rows)
             for position, row in zip(positions, local, strict=True):
                 try:
-                    pictures[position] = decode_picture(stored[row])
+                    yield int(position), decode_picture(stored[row])
                 except ValueError as error:
                     raise IndexFolderError("index-damaged", f"{path}: it has a damaged picture") from error
-        return pictures
 
     def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the rows of images by `image_id`; -1 for one that is not in the index."""

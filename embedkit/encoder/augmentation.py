@@ -1,18 +1,20 @@
 """Random views of pictures, for a whole batch at once and on the training device.
 
 Crop, rotation, translation, scale and shear are one affine map, so that each view is resampled once instead of four
-times. The ranges are those of the paper (supplementary table 1); Gaussian blur is left out because it removes the
-fine texture of bone.
+times. Gauges, the metal spheres and discs of surgical planning, are laid in at the resolution of the view. The ranges
+are those of the paper (supplementary table 1); Gaussian blur is left out because it removes the fine texture of bone.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from embedkit.encoder.gauges import Gauges, insert_gauges
 
 Range = tuple[float, float]
 
@@ -29,6 +31,10 @@ class Augmentation:
     shear_degrees: Range = (-30.0, 30.0)
     crop_area: Range = (0.08, 1.0)
     crop_aspect: Range = (3 / 4, 4 / 3)
+    gauges: tuple[int, int] = (0, 2)
+    """The fewest and the most gauges in a picture."""
+    gauge_scale: Range = (0.8, 1.2)
+    gauge_opacity: Range = (0.75, 1.0)
     any_orientation: bool = False
     """Also mirror and turn by quarters: plates are exposed and scanned in any orientation. Not in the paper."""
 
@@ -46,15 +52,55 @@ HEAD_TRAINING = Augmentation(
 )
 
 
-def random_views(pictures: Tensor, size: int, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+@dataclass(frozen=True)
+class DrawnViews:
+    """What was drawn for V views: everything that is random about them."""
+
+    maps: Tensor
+    """(V, 2, 3), from a view's coordinates to the picture's, both in [-1, 1]."""
+    brightness: Tensor
+    """(V,)."""
+    contrast: Tensor
+    """(V,)."""
+    gauges: Tensor
+    """(V, G, 5): which one (-1 for none), its centre x and y in [-1, 1] of the picture, scale, and opacity."""
+
+    def __getitem__(self, chosen: Tensor) -> DrawnViews:
+        """Some of the views, by number."""
+        return DrawnViews(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def random_views(
+    pictures: Tensor, size: int, ranges: Augmentation, generator: torch.Generator, gauges: Gauges | None = None
+) -> Tensor:
     """One random view of each picture.
 
-    `pictures`: float (B, 1, H, W) in [0, 1]; returns float (B, 1, size, size) in [0, 1]. Numbers are drawn from
-    `generator` on the CPU, so that a seed gives the same views on every device.
+    `pictures`: float (B, 1, H, W) in [0, 1]; returns float (B, 1, size, size) in [0, 1]. Without `gauges`, none are
+    laid in.
     """
-    to_source = _affine_maps(len(pictures), ranges, generator).to(pictures.device)  # (B, 2, 3)
-    views = _resample(pictures, to_source, size)
-    return _jitter(views, ranges, generator)
+    drawn = draw_views(len(pictures), ranges, generator, len(gauges) if gauges else 0)
+    return render_views(pictures, size, drawn, gauges)
+
+
+def draw_views(n: int, ranges: Augmentation, generator: torch.Generator, gauges: int) -> DrawnViews:
+    """Draw `n` views from the `ranges`, with `gauges` templates to choose from.
+
+    Numbers are drawn on the CPU, so that a seed gives the same views on every device and for any number of processes.
+    """
+    return DrawnViews(
+        _affine_maps(n, ranges, generator),
+        _uniform(n, ranges.brightness, generator),
+        _uniform(n, ranges.contrast, generator),
+        _draw_gauges(n, ranges, generator, gauges),
+    )
+
+
+def render_views(pictures: Tensor, size: int, drawn: DrawnViews, gauges: Gauges | None = None) -> Tensor:
+    """Render the drawn view of each picture, on the device of the pictures; shapes as in `random_views`."""
+    views = _resample(pictures, drawn.maps, size)
+    if gauges:
+        views = insert_gauges(views, drawn.maps, drawn.gauges, gauges)
+    return _jitter(views, drawn)
 
 
 def _uniform(n: int, bounds: Range, generator: torch.Generator) -> Tensor:
@@ -77,6 +123,20 @@ def _affine_maps(n: int, ranges: Augmentation, generator: torch.Generator) -> Te
     if ranges.any_orientation:
         linear = linear @ _orientations(n, generator)
     return torch.cat([linear @ crop[:, :, :2], linear @ crop[:, :, 2:] + shift.unsqueeze(2)], dim=2)
+
+
+def _draw_gauges(n: int, ranges: Augmentation, generator: torch.Generator, templates: int) -> Tensor:
+    """Gauges as in `DrawnViews`; each number from the fewest to the most is as likely."""
+    fewest, most = ranges.gauges
+    if templates == 0 or most == 0:
+        return torch.zeros(n, 0, 5)
+    which = torch.randint(0, templates, (n, most), generator=generator)
+    there = torch.arange(most) < torch.randint(fewest, most + 1, (n, 1), generator=generator)
+    centre = torch.rand(n, most, 2, generator=generator) * 2 - 1
+    scale, opacity = (
+        _uniform(n * most, bounds, generator).view(n, most, 1) for bounds in (ranges.gauge_scale, ranges.gauge_opacity)
+    )
+    return torch.cat([torch.where(there, which, -1).unsqueeze(2), centre, scale, opacity], dim=2)
 
 
 def _orientations(n: int, generator: torch.Generator) -> Tensor:
@@ -104,13 +164,12 @@ def _crop_maps(n: int, ranges: Augmentation, generator: torch.Generator) -> Tens
 
 def _resample(pictures: Tensor, maps: Tensor, size: int) -> Tensor:
     """Bilinear, from the picture or, where a view would skip source pixels, from its half-size mean."""
-    source_side = pictures.shape[-1]
-    step = torch.linalg.det(maps[:, :, :2]).abs().sqrt() * source_side / size  # source pixels per view pixel
-    grid = functional.affine_grid(maps, [len(maps), 1, size, size], align_corners=False)
-    views = pictures.new_empty(len(maps), 1, size, size)
+    grid = functional.affine_grid(maps.to(pictures.device), [len(maps), 1, size, size], align_corners=False)
+    step = torch.linalg.det(maps[:, :, :2]).abs().sqrt() * pictures.shape[-1] / size  # source pixels per view pixel
     coarse = step > 1.5
+    views = pictures.new_empty(len(maps), 1, size, size)
     for chosen, factor in ((~coarse, 1), (coarse, 2)):
-        where = chosen.nonzero().squeeze(1)
+        where = chosen.nonzero().squeeze(1).to(pictures.device)
         source = pictures[where]
         if factor > 1:
             source = functional.avg_pool2d(source, factor)
@@ -118,11 +177,9 @@ def _resample(pictures: Tensor, maps: Tensor, size: int) -> Tensor:
     return views
 
 
-def _jitter(views: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+def _jitter(views: Tensor, drawn: DrawnViews) -> Tensor:
     """Brightness multiplies; contrast stretches around the view's own mean, as torchvision's ColorJitter does."""
-    n = len(views)
-    brightness = _uniform(n, ranges.brightness, generator).view(n, 1, 1, 1).to(views.device)
-    contrast = _uniform(n, ranges.contrast, generator).view(n, 1, 1, 1).to(views.device)
+    brightness, contrast = (value.view(-1, 1, 1, 1).to(views.device) for value in (drawn.brightness, drawn.contrast))
     views = (views * brightness).clamp(0, 1)
     mean = views.mean(dim=(2, 3), keepdim=True)
     return ((views - mean) * contrast + mean).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Training checkpoints as safetensors: weights, Adam's moments and the epoch, written by rename."""
+"""Training checkpoints as safetensors: weights, Adam's moments and the steps done, written by rename."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from embedkit.errors import EncoderError
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -23,31 +25,52 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, settings: dict[str, Any]
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, done: int, identity: dict[str, Any]
 ) -> None:
-    """Replace `path` by the state after `epoch` epochs; a crash leaves the earlier one."""
+    """Replace `path` by the state after `done` steps; a crash leaves the earlier one.
+
+    `identity` is what must be the same for a run to go on from this state: anything that JSON can hold.
+    """
     tensors: dict[str, Tensor] = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
     for number, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{number}.{name}"] = value.contiguous()
-    write_tensors(path, tensors, {"epoch": str(epoch), "settings": json.dumps(settings, sort_keys=True)})
+    write_tensors(path, tensors, {"done": str(done), "identity": json.dumps(identity)})
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> int:
-    """Restore `model` and `optimizer` from `path`; returns the epochs done, 0 where there is nothing to go on from."""
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: dict[str, Any]) -> int:
+    """Restore `model` and `optimizer` from `path`; returns the steps done, 0 where there is no file.
+
+    Raises EncoderError ``checkpoint-unreadable`` for a file that is no checkpoint, ``checkpoint-of-another-run``
+    where its identity is another.
+    """
     if not path.exists():
         return 0
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        if metadata["settings"] != json.dumps(settings, sort_keys=True):
-            return 0
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            done, written = int(metadata["done"]), json.loads(metadata["identity"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        message = f"{path} is no checkpoint of this version: delete it to start anew"
+        raise EncoderError("checkpoint-unreadable", message) from error
+    wanted = json.loads(json.dumps(identity))
+    if written != wanted:
+        other = ", ".join(name.replace("_", " ") for name in wanted if written.get(name) != wanted[name])
+        message = f"{path} is of a run with another {other}: delete it to start anew, or give what was given then"
+        raise EncoderError("checkpoint-of-another-run", message)
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state = optimizer.state_dict()
     state["state"] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, number, moment = name.split(".")
-            state["state"].setdefault(int(number), {})[moment] = value
+            state["state"].setdefault(int(number), {})[moment] = _laid_out_as(parameters[int(number)], value)
     optimizer.load_state_dict(state)
-    return int(metadata["epoch"])
+    return done
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """In the memory order of its weights: fused Adam walks both side by side, whatever their strides."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
