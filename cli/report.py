@@ -27,7 +27,7 @@ def report(
         Path | None, typer.Option(help="Star the suspects in this .csv or .parquet file of find-label-issues.")
     ] = None,
     above: Annotated[float, typer.Option(min=0, max=1, help="Star suspects with a score above this.")] = 0.5,
-    pictures: Annotated[int, typer.Option(min=0, help="Pictures in an .html map, about 3 kB each.")] = 2000,
+    pictures: Annotated[int, typer.Option(min=0, help="Pictures in an .html map, about 2 kB each.")] = 2000,
     index: IndexPath = DEFAULT_INDEX,
     space: SpaceName = None,
     seed: Annotated[int, typer.Option(help="Of the map.")] = 0,

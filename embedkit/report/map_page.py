@@ -19,7 +19,7 @@ from embedkit.report.page import encode_webp, fill_page
 from embedkit.report.palette import colour_regions
 
 PICTURED = 2_000
-_SIDE, _QUALITY = 128, 70
+_SIDE, _QUALITY = 160, 75
 _FINEST = 65_535
 _AT_ONCE = 256
 _STARS = ("suspect", CORRECTED)
@@ -27,7 +27,7 @@ _STAR = "M0-8 2.1-2.9 7.6-2.5 3.4 1.1 4.7 6.5 0 3.6-4.7 6.5-3.4 1.1-7.6-2.5-2.1-
 
 
 def map_page(index: Index, drawn: RegionMap, *, pictured: int = PICTURED) -> str:
-    """Write the page of a map of `index`, with the pictures of `pictured` images (about 3 kB each).
+    """Write the page of a map of `index`, with the pictures of `pictured` images (about 2 kB each).
 
     Those with a star come first, then other suspects, then a sample.
     """

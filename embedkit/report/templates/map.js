@@ -4,14 +4,14 @@ const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeA
 const places = new Uint16Array(bytes(data.places)); // x, y, x, y, ... of the points, those with a star first
 const regions = new Uint16Array(bytes(data.regions)); // of each point, a number in data.names
 const count = regions.length;
-const colours = data.colours.map((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
+const colours = data.colours.flatMap((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
 const shown = { regions: data.names.map(() => true), stars: data.stars.map(() => true) };
 
 const canvas = document.getElementById("map"), context = canvas.getContext("2d");
-const card = document.getElementById("card");
+const card = document.getElementById("card"), ring = document.getElementById("ring");
 const part = (name) => card.querySelector(name);
 const view = { zoom: 1, x: 0, y: 0 }; // a place in pixels of the screen: place * zoom + (x, y)
-let wholeZoom = 1, selected = -1, waiting = false;
+let wholeZoom = 1, selected = -1, waiting = false, image = null;
 
 const screenX = (point) => places[2 * point] * view.zoom + view.x;
 const screenY = (point) => places[2 * point + 1] * view.zoom + view.y;
@@ -25,46 +25,51 @@ function drawLater() {
 
 function draw() {
   waiting = false;
-  const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
-  canvas.width = Math.max(1, Math.round(width * ratio));
-  canvas.height = Math.max(1, Math.round(height * ratio));
-  context.putImageData(drawPoints(ratio), 0, 0);
-  context.scale(ratio, ratio);
+  const ratio = window.devicePixelRatio || 1;
+  const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
+  const height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+  if (!image || image.width !== width || image.height !== height) {
+    [canvas.width, canvas.height] = [width, height];
+    image = context.createImageData(width, height);
+  }
+  drawPoints(ratio);
+  context.putImageData(image, 0, 0);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
   for (let point = data.kinds.length - 1; point >= 0; point--) if (isShown(point)) drawStar(point);
   nameRegions();
-  if (selected >= 0) ring(screenX(selected), screenY(selected));
 }
 
-// Discs are blended pixel by pixel: 50,000 of them take some milliseconds, on any machine, with or without a GPU.
+// Discs are blended pixel by pixel: some milliseconds for 50,000 of them on any machine, with or without a GPU.
 function drawPoints(ratio) {
-  const image = context.createImageData(canvas.width, canvas.height), pixels = image.data;
+  const { width, height } = image, pixels = new Uint8Array(image.data.buffer);
   new Uint32Array(pixels.buffer).fill(new Uint32Array(new Uint8Array([11, 13, 16, 255]).buffer)[0]);
   const radius = ratio * Math.min(6, Math.max(1.1, 90 / Math.sqrt(count)) * Math.pow(view.zoom / wholeZoom, 0.3));
   const disc = coverage(radius), side = Math.sqrt(disc.length), half = (side - 1) / 2;
+  const zoom = view.zoom * ratio, right = view.x * ratio - half + 0.5, down = view.y * ratio - half + 0.5;
   for (let point = count - 1; point >= data.kinds.length; point--) {
-    if (!shown.regions[regions[point]]) continue;
-    const left = Math.round(screenX(point) * ratio) - half, top = Math.round(screenY(point) * ratio) - half;
-    if (left < 0 || top < 0 || left + side > canvas.width || top + side > canvas.height) continue;
-    const [red, green, blue] = colours[regions[point]];
+    const left = Math.floor(places[2 * point] * zoom + right), top = Math.floor(places[2 * point + 1] * zoom + down);
+    if (left < 0 || top < 0 || left + side > width || top + side > height) continue;
+    const region = regions[point];
+    if (!shown.regions[region]) continue;
+    const red = colours[3 * region], green = colours[3 * region + 1], blue = colours[3 * region + 2];
     for (let row = 0, at = 0; row < side; row++) {
-      let pixel = 4 * ((top + row) * canvas.width + left);
+      let pixel = 4 * ((top + row) * width + left);
       for (let column = 0; column < side; column++, at++, pixel += 4) {
         const share = disc[at];
-        if (!share) continue;
-        pixels[pixel] += (red - pixels[pixel]) * share;
-        pixels[pixel + 1] += (green - pixels[pixel + 1]) * share;
-        pixels[pixel + 2] += (blue - pixels[pixel + 2]) * share;
+        if (share === 0) continue;
+        pixels[pixel] += ((red - pixels[pixel]) * share) >> 8;
+        pixels[pixel + 1] += ((green - pixels[pixel + 1]) * share) >> 8;
+        pixels[pixel + 2] += ((blue - pixels[pixel + 2]) * share) >> 8;
       }
     }
   }
-  return image;
 }
 
 function coverage(radius) {
   const half = Math.ceil(radius), disc = [];
   for (let y = -half; y <= half; y++)
-    for (let x = -half; x <= half; x++) disc.push(0.85 * Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(x, y))));
-  return Float32Array.from(disc);
+    for (let x = -half; x <= half; x++) disc.push(220 * Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(x, y))));
+  return Int32Array.from(disc); // of 256
 }
 
 const starPath = new Path2D(data.star);
@@ -103,19 +108,11 @@ function nameRegions() {
   }
 }
 
-function ring(x, y) {
-  context.beginPath();
-  context.arc(x, y, 11, 0, 2 * Math.PI);
-  context.strokeStyle = "#fff";
-  context.lineWidth = 2;
-  context.stroke();
-}
-
 function select(point) {
+  if (point === selected) return;
   selected = point;
-  card.hidden = point < 0;
+  card.hidden = ring.hidden = point < 0;
   if (point >= 0) describe(point);
-  drawLater();
 }
 
 function describe(point) {
@@ -138,6 +135,7 @@ function follow(point) {
   const x = screenX(point), y = screenY(point), width = card.offsetWidth, height = card.offsetHeight;
   const left = x + 18 + width > canvas.clientWidth ? x - 18 - width : x + 18;
   const top = Math.min(Math.max(8, y - height / 2), canvas.clientHeight - height - 8);
+  ring.style.transform = `translate(${x}px, ${y}px)`;
   card.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
 }
 
@@ -205,6 +203,7 @@ function reveal(point) {
   view.x += Math.max(0, margin - x) - Math.max(0, x - canvas.clientWidth + margin);
   view.y += Math.max(0, margin - y) - Math.max(0, y - canvas.clientHeight + margin);
   select(point);
+  moved();
 }
 
 const fingers = new Map(); // pointers that are down, by id
