@@ -3,6 +3,7 @@
 from embedkit.report.contact_sheet import contact_sheet, draw_neighbours
 from embedkit.report.explanation import draw_explanation
 from embedkit.report.files import (
+    write_attention,
     write_contact_sheet,
     write_csv,
     write_explanation,
@@ -27,6 +28,7 @@ __all__ = [
     "make_map",
     "map_page",
     "project",
+    "write_attention",
     "write_contact_sheet",
     "write_csv",
     "write_explanation",

@@ -28,7 +28,7 @@ def draw_explanation(picture: Pictures, attribution: Attribution, file_format: s
     panels = (
         (title, np.stack([picture] * 3, axis=2)),
         ("Grad-CAM", _overlay(picture, heat)),
-        ("Guided Grad-CAM", _colour(np.minimum(guided, 1))),
+        ("Guided Grad-CAM", colour_heat(np.minimum(guided, 1))),
     )
 
     def draw(figure: Figure) -> None:
@@ -43,10 +43,10 @@ def draw_explanation(picture: Pictures, attribution: Attribution, file_format: s
 def _overlay(picture: Pictures, heat: Floats) -> Pictures:
     """Lay the heat, in 0..1, over the picture, the more opaque the hotter."""
     cover = 0.65 * heat[:, :, None]
-    return np.asarray((1 - cover) * picture[:, :, None] + cover * _colour(heat), np.uint8)
+    return np.asarray((1 - cover) * picture[:, :, None] + cover * colour_heat(heat), np.uint8)
 
 
-def _colour(heat: Floats) -> Pictures:
+def colour_heat(heat: Floats) -> Pictures:
     """Map 0..1, (S, S), to colours from black over red to bright yellow, uint8 (S, S, 3)."""
     level = np.asarray(np.rint(255 * heat), np.uint8)
     return np.asarray(cv2.cvtColor(cv2.applyColorMap(level, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB), np.uint8)

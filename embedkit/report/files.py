@@ -13,6 +13,7 @@ from embedkit.indexes.storage import write_bytes
 from embedkit.quality import IssueTable
 from embedkit.quality.pictures import Pictures
 from embedkit.quality.table import as_cell
+from embedkit.report.attention import ATTENTION_COLUMNS, attention_markdown, attention_rows, draw_attention
 from embedkit.report.contact_sheet import draw_neighbours
 from embedkit.report.explanation import draw_explanation
 from embedkit.report.issues_page import issues_page
@@ -21,6 +22,7 @@ from embedkit.report.map_figure import draw_map
 from embedkit.report.map_page import PICTURED, map_page
 
 if TYPE_CHECKING:
+    from embedkit.evaluation.attention import AttentionReport
     from embedkit.heads.attribution import Attribution
 
 
@@ -49,6 +51,19 @@ def write_map_figure(path: Path, drawn: RegionMap) -> None:
 def write_map_page(path: Path, index: Index, drawn: RegionMap, *, pictured: int = PICTURED) -> None:
     """Write `map_page` as HTML; raises IndexFolderError where the file cannot be written."""
     write_bytes(path, map_page(index, drawn, pictured=pictured).encode())
+
+
+def write_attention(folder: Path, report: AttentionReport) -> list[Path]:
+    """Write attention.csv, .md, .svg and .png into a folder that is there, and return their paths.
+
+    Raises IndexFolderError where one cannot be written.
+    """
+    paths = [folder / f"attention.{suffix}" for suffix in ("csv", "md", "svg", "png")]
+    write_csv(paths[0], ATTENTION_COLUMNS, attention_rows(report))
+    write_bytes(paths[1], attention_markdown(report).encode())
+    for path in paths[2:]:
+        write_bytes(path, draw_attention(report, path.suffix.removeprefix(".")))
+    return paths
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
