@@ -19,6 +19,7 @@ from embedkit.cli.gauges import gauges
 from embedkit.cli.info import info
 from embedkit.cli.pretrain import pretrain
 from embedkit.cli.report import report
+from embedkit.cli.review import review
 from embedkit.cli.similar import similar
 from embedkit.cli.verify import verify
 from embedkit.errors import EmbedkitError
@@ -32,7 +33,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold headers
 )
-for command in (embed, find_label_issues, similar, classify, explain, gauges, pretrain, report, info, verify, demo):
+for command in (
+    embed,
+    find_label_issues,
+    review,
+    similar,
+    classify,
+    explain,
+    gauges,
+    pretrain,
+    report,
+    info,
+    verify,
+    demo,
+):
     app.command()(command)
 
 

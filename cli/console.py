@@ -38,6 +38,10 @@ class Console:
         if not self.as_json:
             sys.stdout.write(f"{text}\n")
 
+    def flush(self) -> None:
+        """Hand over what was said so far, where the command will go on for long."""
+        sys.stdout.flush()
+
     def note(self, text: str) -> None:
         """A line beside the result."""
         if not self.quiet:

@@ -1,7 +1,27 @@
 """What a person decides of suspects: the decisions kept, the page they are made on."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from embedkit.review.agreement import Agreement, Consensus, find_consensus, measure_agreement, outcome_of
 from embedkit.review.decisions import VERDICTS, Decision, Decisions
+
+if TYPE_CHECKING:
+    from embedkit.review.ranking import rank_suspects
+    from embedkit.review.server import ReviewSettings, serve_review
+    from embedkit.review.suspects import Suspect, correct_labels, list_suspects, read_suspects
+
+_MODULES = {
+    "ReviewSettings": "server",
+    "Suspect": "suspects",
+    "correct_labels": "suspects",
+    "list_suspects": "suspects",
+    "rank_suspects": "ranking",
+    "read_suspects": "suspects",
+    "serve_review": "server",
+}
 
 __all__ = [
     "VERDICTS",
@@ -9,7 +29,21 @@ __all__ = [
     "Consensus",
     "Decision",
     "Decisions",
+    "ReviewSettings",
+    "Suspect",
+    "correct_labels",
     "find_consensus",
+    "list_suspects",
     "measure_agreement",
     "outcome_of",
+    "rank_suspects",
+    "read_suspects",
+    "serve_review",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what ranks and serves on first use: scikit-learn and starlette take their time."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'embedkit.review' has no attribute {name!r}")
+    return getattr(import_module(f"embedkit.review.{_MODULES[name]}"), name)

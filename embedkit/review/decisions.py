@@ -40,7 +40,8 @@ CREATE TABLE decisions (
     prior TEXT NOT NULL,
     note TEXT NOT NULL,
     undoes INTEGER UNIQUE REFERENCES decisions (number),
-    press TEXT NOT NULL UNIQUE,
+    press TEXT NOT NULL,
+    UNIQUE (reviewer, press),
     CHECK ((verdict = '{_UNDO}') = (undoes IS NOT NULL)),
     CHECK ((verdict = '{RELABEL}') = (region <> ''))
 );
@@ -170,9 +171,11 @@ class Decisions:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         press = press or secrets.token_hex(16)
         with self._lock, _plain_errors(self.path), _transaction(self._connection) as connection:
-            earlier = connection.execute("SELECT * FROM decisions WHERE press = ?", (press,)).fetchone()
+            earlier = connection.execute(
+                "SELECT * FROM decisions WHERE reviewer = ? AND press = ?", (values[1], press)
+            ).fetchone()
             if earlier:
-                return _read(earlier)
+                return _same(_read(earlier), values)
             if (
                 values[-1] is not None
                 and connection.execute("SELECT 1 FROM decisions WHERE undoes = ?", (values[-1],)).fetchone()
@@ -184,6 +187,13 @@ class Decisions:
                 (*values, time, press),
             ).fetchone()
         return _read(row)
+
+
+def _same(earlier: Decision, values: tuple[object, ...]) -> Decision:
+    """The earlier decision, where the press that made it is sent again with the same content."""
+    if (earlier.image_id, earlier.reviewer, earlier.verdict, earlier.region) != values[:4]:
+        raise UsageError("bad-decision", "this press made another decision before")
+    return earlier
 
 
 def _check(image_id: str, reviewer: str, verdict: str, *, region: str, prior: str, note: str) -> None:

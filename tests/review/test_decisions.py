@@ -66,6 +66,9 @@ def test_the_same_press_sent_again_is_one_decision(store: Decisions) -> None:
     undone = store.undo(first.number, "anna", press="b")
     assert store.undo(first.number, "anna", press="b") == undone
     assert len(store.history()) == 2
+    with pytest.raises(UsageError):
+        store.record("2", "anna", "skip", press="a")
+    assert store.record("1", "ben", "skip", press="a").reviewer == "ben", "another's press is another one"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""The radiograph as large as it is, from its original file; the stored picture where that is gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from embedkit.dicom import (
+    FoundFile,
+    Radiograph,
+    ReadingOptions,
+    WorkerPool,
+    load_content,
+    read_radiograph,
+    stored_levels,
+)
+from embedkit.errors import RejectedFile, UsageError
+from embedkit.indexes import Index
+
+_INSTEAD = "You see the stored picture of 256 pixels."
+_NOTICES = {
+    "unreadable": f"The original file cannot be read where it was. {_INSTEAD} If it moved, use --root.",
+    "changed-file": f"The original file was changed after it was embedded. {_INSTEAD}",
+}
+
+
+@dataclass(frozen=True)
+class Original:
+    """One frame of a file of the index."""
+
+    path: Path
+    content_sha256: str
+    frame: int
+
+
+def read_original(original: Original, options: ReadingOptions) -> Radiograph:
+    """Read an original file that is still what it was when it was embedded; for a worker process.
+
+    Raises
+    ------
+    RejectedFile
+        ``changed-file``, or as `load_content` and `read_radiograph` do.
+    """
+    content = load_content(FoundFile(original.path), options)
+    if content.sha256 != original.content_sha256:
+        raise RejectedFile("changed-file")
+    return read_radiograph(content, original.frame, options)
+
+
+class Originals:
+    """Reads radiographs of an index in worker processes; a context manager, which starts and ends them.
+
+    Parameters
+    ----------
+    index
+        Its paths name the files.
+    root
+        The folder that the files were moved to, as they lay; None where they did not move.
+    workers
+        Processes: as many radiographs are read at a time.
+
+    Raises
+    ------
+    UsageError
+        ``root-not-found``.
+    """
+
+    def __init__(self, index: Index, root: Path | None = None, workers: int = 2) -> None:
+        if root is not None and not root.is_dir():
+            raise UsageError("root-not-found", f"{root}: no such folder")
+        self._index, self._root = index, root
+        columns = ("path", "content_sha256", "frame")
+        self._paths, self._hashes, self._frames = (index.images[name].to_pylist() for name in columns)
+        # What was taken into the index is read again, whatever its modality.
+        options = ReadingOptions(
+            modalities=frozenset(index.images["modality"].to_pylist()) | {"CR", "DX", "RG"}, target_side=None
+        )
+        self._pool = WorkerPool(partial(read_original, options=options), workers=workers)
+
+    def __enter__(self) -> Self:
+        self._pool.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    def read(self, row: int) -> tuple[Radiograph, str]:
+        """The radiograph of a row of `Index.images`, and a notice: "" where it is of the original file."""
+        path = self._path(row)
+        original = Original(path, self._hashes[row], max(1, self._frames[row]))
+        [(_, outcome)] = self._pool.map([original])
+        if isinstance(outcome, Radiograph):
+            return outcome, ""
+        instead = _NOTICES.get(outcome.reason, f"The original file could not be shown ({outcome.reason}). {_INSTEAD}")
+        return stored_levels(self._index.pictures([row])[0]), instead
+
+    def _path(self, row: int) -> Path:
+        """Where the file of a row is now: under the root, the most of its path that is there."""
+        path = Path(self._paths[row])
+        if self._root is None:
+            return path
+        moved = (self._root.resolve().joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
+        return next((place for place in moved if place.is_file()), path)

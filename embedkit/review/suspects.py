@@ -1,0 +1,171 @@
+"""The suspects as they are read: one entry an image, with all its issues, and in words why it is suspected."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from embedkit.errors import UsageError
+from embedkit.indexes import Index
+from embedkit.quality import ISSUES, IssueTable
+from embedkit.quality.table import MISSING_LABEL, NEAR_DUPLICATE, NONE, OUT_OF_DOMAIN, UNUSABLE
+from embedkit.review.agreement import Consensus
+
+_COLUMNS = (
+    "sop_instance_uid",
+    "issue",
+    "given_region",
+    "suggested_region",
+    "score",
+    "confidence",
+    "neighbour_agreement",
+    "evidence",
+)
+
+
+_PATIENCE = {MISSING_LABEL: 1, NEAR_DUPLICATE: 2}
+"""Issues that can wait."""
+DOUBTFUL = 0.05
+"""The score from which an image without an issue is read too, after the suspects: of 600 real radiographs this adds
+45 to 72, and a fifth or more of them are wrong, most of what the ranking does not list."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One image to be judged."""
+
+    image_id: str
+    issues: tuple[str, ...]
+    """The worst first; `none` for a label that is doubted a little; empty for an image that is only read again."""
+    suggested: str = ""
+    """The region that we suggest; "" for none."""
+    score: float = 0.0
+    """Of the worst issue, 0..1."""
+    confidence: float = 0.0
+    """Probability of the suggested region."""
+    neighbour_agreement: float = 0.0
+    """Share of the neighbours' vote that the suggested region has."""
+    neighbours: tuple[str, ...] = ()
+    """Image ids of the nearest images of other patients."""
+    repeats: tuple[str, ...] = ()
+    """Image ids of the same exposure under other UIDs."""
+
+
+def list_suspects(index: Index, issues: IssueTable) -> list[Suspect]:
+    """Suspects of a ranking of this index, the worst first; of one of all images, also what is a little doubtful.
+
+    Labels that are there and doubted come first, then missing ones, then mere repeats: so a person's time mends most.
+    """
+    ids = index.images["image_id"].to_pylist()
+    rows = issues.table.select(_COLUMNS).to_pylist()
+    found = _merge((ids[row], fields) for row, fields in zip(issues.rows, rows, strict=True))
+    return sorted(found, key=lambda suspect: min(_PATIENCE.get(issue, 0) for issue in suspect.issues))
+
+
+def read_suspects(path: Path, index: Index) -> list[Suspect]:
+    """Suspects of a file that `find-label-issues --out` wrote, .csv or .parquet, in its order.
+
+    Every frame of a file that is named there is a suspect. Images that the index does not hold are passed over.
+
+    Raises
+    ------
+    UsageError
+        ``bad-issues`` where it is no such file, or names no image of this index.
+    """
+    ids: dict[str, list[str]] = {}
+    for image_id, uid in zip(*(index.images[c].to_pylist() for c in ("image_id", "sop_instance_uid")), strict=True):
+        ids.setdefault(uid, []).append(image_id)
+    try:
+        rows = pq.read_table(path).to_pylist() if path.suffix == ".parquet" else _read_csv(path)
+        found = _merge((image_id, row) for row in rows for image_id in ids.get(row["sop_instance_uid"], ()))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error, pa.ArrowException) as error:
+        message = f"{path}: this is no file that `embedkit find-label-issues --out` wrote as .csv or .parquet"
+        raise UsageError("bad-issues", message) from error
+    if not found:
+        raise UsageError("bad-issues", f"{path}: it names no suspect that is in this index")
+    return found
+
+
+def correct_labels(index: Index, consensus: Mapping[str, Consensus]) -> Index:
+    """The same index with the regions that reviewers agreed on (`find_consensus`) in the place of those given.
+
+    An image that is out of the domain or unusable has none. Disputed images keep theirs.
+    """
+    regions = [
+        consensus[image_id].region if image_id in consensus and not consensus[image_id].disputed else region
+        for image_id, region in zip(*(index.images[c].to_pylist() for c in ("image_id", "region")), strict=True)
+    ]
+    corrected = copy(index)
+    place = index.images.schema.get_field_index("region")
+    corrected.images = index.images.set_column(place, index.images.schema.field(place), pa.array(regions, pa.string()))
+    return corrected
+
+
+def explain(suspect: Suspect, given: str, near: Iterable[str]) -> list[str]:
+    """Why an image is suspected, in sentences; `near` are the regions of its neighbours, "" for none."""
+    near = list(near)
+    sentences = [_EXPLAINED[issue] for issue in suspect.issues if issue in _EXPLAINED]
+    if suspect.suggested and suspect.suggested != given:
+        sentences.append(f"A model that never saw this patient says {suspect.suggested}: {suspect.confidence:.0%}.")
+        share = f"{suspect.neighbour_agreement:.0%}"
+        sentences.append(f"Of the 20 nearest images of other patients, {share} of the vote says {suspect.suggested}.")
+    elif suspect.suggested:
+        sentences.append(f"A model that never saw this patient says so too: {suspect.confidence:.0%}.")
+    if given and near:
+        sentences.append(f"Of the {len(near)} nearest, {near.count(given)} are labelled {given} as this one is.")
+    return sentences
+
+
+_EXPLAINED = {
+    OUT_OF_DOMAIN: "No region fits: the images around it have little to do with each other's labels, or are far away.",
+    UNUSABLE: "The picture seems to show nothing.",
+    NEAR_DUPLICATE: "The same exposure is in the archive under another UID.",
+    MISSING_LABEL: "No label came with it, or none that the vocabulary knows.",
+}
+
+
+def _merge(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Suspect]:
+    """One suspect an image, at the place of its worst issue."""
+    found: dict[str, Suspect] = {}
+    for image_id, row in rows:
+        if row["issue"] not in ISSUES and not (row["issue"] == NONE and float(row["score"]) >= DOUBTFUL):
+            continue
+        read = _read(image_id, row)
+        held = found.setdefault(image_id, read)
+        if row["issue"] not in held.issues:
+            found[image_id] = replace(
+                held,
+                issues=(*held.issues, row["issue"]),
+                neighbours=held.neighbours or read.neighbours,
+                repeats=held.repeats or read.repeats,
+            )
+    return list(found.values())
+
+
+def _read(image_id: str, row: Mapping[str, Any]) -> Suspect:
+    evidence = tuple(name for name in str(row["evidence"]).split(";") if name)
+    repeated = row["issue"] == NEAR_DUPLICATE
+    return Suspect(
+        image_id,
+        (str(row["issue"]),),
+        str(row["suggested_region"]),
+        float(row["score"]),
+        float(row["confidence"]),
+        float(row["neighbour_agreement"]),
+        neighbours=() if repeated else evidence,
+        repeats=evidence if repeated else (),
+    )
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    # The apostrophe that keeps a spreadsheet from running a text is not part of it.
+    return [{name: (text[1:] if text[:1] == "'" else text) for name, text in row.items()} for row in rows]
