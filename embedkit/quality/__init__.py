@@ -9,15 +9,18 @@ from embedkit.quality.classification import (
 )
 from embedkit.quality.issues import find_label_issues
 from embedkit.quality.ranking import LabelRanking, rank_label_issues
+from embedkit.quality.surroundings import Graph, find_graph
 from embedkit.quality.table import ISSUES, IssueTable, read_issues
 
 __all__ = [
     "ISSUES",
     "Classification",
+    "Graph",
     "IssueTable",
     "LabelRanking",
     "RegionClassifier",
     "classify_index",
+    "find_graph",
     "find_label_issues",
     "fit_classifier",
     "fit_index_classifier",

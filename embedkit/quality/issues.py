@@ -81,13 +81,12 @@ def _examine(index: Index, space: str | None, seed: int) -> _Findings:
         np.where(blank, "", regions),
         index.vectors(space),
         patients,
-        search=lambda queries, k: index.nearest(queries, k, space),
         seed=seed,
     )
     duplicates = Duplicates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    if screening.labels.surroundings is not None:
+    if screening.labels.graph is not None:
         instances = index.images["sop_instance_uid"].to_pylist()
-        duplicates = _without(find_duplicates(screening.labels.surroundings.twins, instances, index.pictures), blank)
+        duplicates = _without(find_duplicates(screening.labels.graph.twins, instances, index.pictures), blank)
     return _Findings(screening, unusable, regions == "", duplicates)
 
 
@@ -119,14 +118,14 @@ def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
     for flags, issue, score in (
         (blank, UNUSABLE, found.unusable),
         (out, OUT_OF_DOMAIN, foreign),
-        (wrong, MISLABELLED, labels.score),
+        (wrong, MISLABELLED, found.screening.wrong),
         (missing, MISSING_LABEL, 1 - labels.confidence),
     ):
         for row in np.flatnonzero(flags).tolist():
             yield _Entry(row, issue, float(score[row]))
     if all_images:
         for row in np.flatnonzero(~(blank | out | wrong | missing | repeated)).tolist():
-            yield _Entry(row, NONE, float(labels.score[row]))
+            yield _Entry(row, NONE, float(found.screening.wrong[row]))
 
 
 def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:

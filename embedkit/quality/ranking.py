@@ -8,13 +8,12 @@ the same and of another label, before and after the flagged ones are left out (s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from embedkit.heads import FoldedHeads, Search, build_search, whiten
+from embedkit.heads import FoldedHeads
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
@@ -22,7 +21,7 @@ from embedkit.quality.confident import find_confident_errors
 from embedkit.quality.fusion import add_signs, log_margin, read_as_probability
 from embedkit.quality.inputs import RankingInput, check_input
 from embedkit.quality.pictures import Numbers
-from embedkit.quality.surroundings import EVIDENCE, Surroundings, look_around
+from embedkit.quality.surroundings import EVIDENCE, Graph, Surroundings, find_graph, look_around
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,8 @@ class LabelRanking:
     """float64 (N,): the share of the neighbours' vote that the suggested class has; 0 without vectors."""
     probabilities: Floats
     """float32 (N, K): out-of-fold probabilities after the second fit; all zero where no head could be fitted."""
+    graph: Graph | None
+    """Who is near to whom; None without vectors."""
     surroundings: Surroundings | None
     notes: tuple[str, ...]
     """What could not be done, one sentence each."""
@@ -59,9 +60,9 @@ class LabelRanking:
     @property
     def neighbours(self) -> Ints:
         """The five nearest images of other patients, int64 (N, 5), -1 where there are fewer."""
-        if self.surroundings is None:
+        if self.graph is None:
             return np.full((len(self.given), EVIDENCE), -1, dtype=np.int64)
-        return self.surroundings.nearest[:, :EVIDENCE]
+        return self.graph.nearest[:, :EVIDENCE]
 
 
 def rank_label_issues(
@@ -71,7 +72,7 @@ def rank_label_issues(
     groups: npt.ArrayLike | None = None,
     *,
     classes: Sequence[str] | None = None,
-    search: Search | None = None,
+    graph: Graph | None = None,
     seed: int = 0,
 ) -> LabelRanking:
     """Rank images by how likely their label is wrong.
@@ -90,8 +91,8 @@ def rank_label_issues(
         image of its own.
     classes
         The names that `labels` may have, in the order of the columns of `pred_probs`.
-    search
-        A neighbour search among the vectors, such as `Index.nearest`; by default one is built.
+    graph
+        The neighbours of the vectors, where they have been searched for already (`find_graph`).
     seed
         Of the folds; the same input and seed give the same ranking.
 
@@ -100,21 +101,16 @@ def rank_label_issues(
     UsageError
         ``bad-labels``, ``bad-vectors``, ``bad-probabilities``, ``bad-groups`` or ``nothing-to-rank-by``.
     """
-    data = check_input(labels, vectors, pred_probs, groups, classes)
+    return rank_input(check_input(labels, vectors, pred_probs, groups, classes), graph=graph, seed=seed)
+
+
+def rank_input(data: RankingInput, *, graph: Graph | None, seed: int) -> LabelRanking:
+    """`rank_label_issues` for input that has been checked."""
     probabilities, dropped = _fit_twice(data, seed)
-    around = None
-    if data.vectors is not None and len(data.codes) > 1:
-        around = _look_twice(data, data.vectors, search or build_search(data.vectors), dropped)
-    return _judge(data, probabilities, dropped, around)
-
-
-def _look_twice(data: RankingInput, vectors: Floats, search: Search, dropped: Flags) -> Surroundings:
-    """Surroundings by the vectors as they are; what is said of labels, by whitened ones, which tell regions better."""
-    look = partial(look_around, codes=data.codes, groups=data.groups, dropped=dropped, classes=len(data.classes))
-    around = look(search, vectors)
-    whitened = whiten(vectors)
-    sharper = look(build_search(whitened), whitened)
-    return replace(around, ratio=sharper.ratio, ratio_second=sharper.ratio_second, votes=sharper.votes)
+    if graph is None and data.vectors is not None and len(data.codes) > 1:
+        graph = find_graph(data.vectors, data.groups)
+    around = look_around(graph, data.codes, dropped=dropped, classes=len(data.classes)) if graph else None
+    return _judge(data, probabilities, dropped, graph, around)
 
 
 def _fit_twice(data: RankingInput, seed: int) -> tuple[Floats, Flags]:
@@ -137,7 +133,9 @@ def _find_errors(data: RankingInput, probabilities: Floats) -> Flags:
     return flagged
 
 
-def _judge(data: RankingInput, probabilities: Floats, flagged: Flags, around: Surroundings | None) -> LabelRanking:
+def _judge(
+    data: RankingInput, probabilities: Floats, flagged: Flags, graph: Graph | None, around: Surroundings | None
+) -> LabelRanking:
     """Fuse the signs into a score, and name the class that fits best."""
     row = np.arange(len(data.codes))
     votes = np.zeros_like(probabilities) if around is None else around.votes
@@ -154,4 +152,6 @@ def _judge(data: RankingInput, probabilities: Floats, flagged: Flags, around: Su
         best = belief.argmax(axis=1)
         sure, agreement = belief[row, best], votes[row, best].astype(np.float64)
         suggested = np.where(sure > 0, best, -1)
-    return LabelRanking(data.classes, data.codes, suggested, score, sure, agreement, probabilities, around, data.notes)
+    return LabelRanking(
+        data.classes, data.codes, suggested, score, sure, agreement, probabilities, graph, around, data.notes
+    )

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embedkit.heads import Search, build_search
 from embedkit.heads.moments import Floats
-from embedkit.heads.neighbours import Flags
-from embedkit.quality.outliers import LEAST_IMAGES, score_out_of_domain
+from embedkit.quality.fusion import sigmoid
+from embedkit.quality.inputs import check_input
+from embedkit.quality.outliers import LEAST_IMAGES, spread_to_kin, weigh_company
 from embedkit.quality.pictures import Numbers
-from embedkit.quality.ranking import LabelRanking, rank_label_issues
+from embedkit.quality.ranking import LabelRanking, rank_input
+from embedkit.quality.surroundings import Graph
 
 
 @dataclass(frozen=True)
@@ -29,25 +30,26 @@ class Screening:
     """float64 (N,), 0..1: how sure it is that the image is of no region among the labels."""
     notes: tuple[str, ...]
 
+    @property
+    def wrong(self) -> Numbers:
+        """How sure it is that the label is wrong or the image foreign, float64 (N,), 0..1."""
+        return 1 - (1 - self.labels.score) * (1 - self.foreign)
+
 
 def screen_labels(
-    labels: npt.ArrayLike,
-    vectors: Floats,
-    groups: npt.ArrayLike | None,
-    *,
-    search: Search | None = None,
-    seed: int = 0,
+    labels: npt.ArrayLike, vectors: Floats, groups: npt.ArrayLike | None, *, graph: Graph | None = None, seed: int = 0
 ) -> Screening:
     """Find foreign images, then rank the labels of the others; arguments and errors as of `rank_label_issues`."""
-    search = search or (build_search(vectors) if len(vectors) else None)
-    ranking = rank_label_issues(labels, vectors, groups=groups, search=search, seed=seed)
-    labelled = int(np.count_nonzero(ranking.given >= 0))
-    if ranking.surroundings is None or labelled < LEAST_IMAGES:
+    data = check_input(labels, vectors, None, groups, None)
+    ranking = rank_input(data, graph=graph, seed=seed)
+    labelled = int(np.count_nonzero(data.codes >= 0))
+    if ranking.graph is None or ranking.surroundings is None or labelled < LEAST_IMAGES:
         note = f"Out-of-domain images are looked for among {LEAST_IMAGES} labelled images or more; here are {labelled}."
-        return Screening(ranking, np.zeros(len(ranking.given)), (*ranking.notes, note))
-    foreign = score_out_of_domain(ranking.surroundings)
-    out: Flags = foreign > 0.5
-    if out.any():
-        kept = np.where(out, "", np.asarray(labels, dtype=object))
-        ranking = rank_label_issues(kept, vectors, groups=groups, classes=ranking.classes, search=search, seed=seed)
-    return Screening(ranking, foreign, ranking.notes)
+        return Screening(ranking, np.zeros(len(data.codes)), (*ranking.notes, note))
+    odds = weigh_company(ranking.graph, ranking.surroundings, ranking.probabilities, data.codes)
+    odds = spread_to_kin(data, odds, seed)
+    if (odds > 0).any():
+        kept = np.where(odds > 0, "", np.asarray(labels, dtype=object))
+        cleaned = check_input(kept, vectors, None, groups, data.classes)
+        ranking = rank_input(cleaned, graph=ranking.graph, seed=seed)
+    return Screening(ranking, sigmoid(odds), ranking.notes)

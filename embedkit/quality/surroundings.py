@@ -1,13 +1,12 @@
-"""What the neighbourhood of each image says of its label: computed in one walk, a chunk of images at a time.
+"""What the neighbourhood of each image says of its label.
 
 - `ratio`: the logarithm of the mean distance to the 5 nearest images of the same label over that to the 5 nearest of
   another label (SelfClean, arXiv 2305.17048, with 5 instead of 1); above 0 the label is more at home elsewhere.
 - `votes`: the vote of the 20 nearest.
-- `mixture`: how many labels live around the image, as an entropy.
-- `scatter`: how much farther the nearest 10 images of any one label are than the nearest 10 of all: large where the
-  neighbours are close but have nothing to do with their labels.
+- `remoteness`: how far the nearest label is.
 
-Neighbours are always images of other patients. Distances are (1 - cosine) / 2.
+Neighbours are always images of other patients, in whitened space, which tells regions better than the encoder's own.
+They are searched for once (`find_graph`) and looked at as often as labels change. Distances are (1 - cosine) / 2.
 """
 
 from __future__ import annotations
@@ -16,66 +15,109 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedkit.heads import Neighbours, Search, keep_first, vote, walk_neighbours
+from embedkit.heads import Neighbours, build_search, keep_first, vote, walk_neighbours, whiten
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
+from embedkit.indexes.vectors import unit
 
 EVIDENCE = 5
 RATIO = 5
 VOTERS = 20
 AROUND = 10
 _LEAST, _MOST, _CELLS = 64, 1024, 4_000_000
+_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Who is near to whom among N images."""
+
+    strangers: Neighbours
+    """The nearest images of other patients, (N, 64) or more where N is small."""
+    twins: Neighbours
+    """The 5 nearest images of any patient, (N, 5), the image itself left out; cosines of the raw vectors."""
+
+    @property
+    def nearest(self) -> Ints:
+        """The nearest images of other patients, int64 (N, 10), -1 where there are fewer."""
+        return self.strangers.rows[:, :AROUND]
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Float32 (N,) unless said otherwise; the `second` values leave the images flagged at first out of sight."""
+    """Float32 (N,) unless said otherwise."""
 
     ratio: Floats
     ratio_second: Floats
+    """Without the images flagged at first."""
     votes: Floats
     """float32 (N, K), from the images not flagged."""
-    mixture: Floats
-    """Entropy in nats of the vote around an image, averaged with that of its 10 neighbours."""
-    scatter: Floats
     remoteness: Floats
     """Mean distance to the nearest 10 images of the label that is nearest."""
-    nearest: Ints
-    """int64 (N, 10), rows of the nearest images of other patients, -1 where there are fewer."""
-    twins: Neighbours
-    """The 5 nearest images of any patient (N, 5), the image itself left out."""
 
 
-def look_around(
-    search: Search, vectors: Floats, codes: Ints, groups: Ints, *, dropped: Flags, classes: int
-) -> Surroundings:
-    """Walk the neighbourhoods of vectors, float32 (N, D), with class numbers `codes` (N,), -1 for none.
+def find_graph(vectors: Floats, groups: Ints) -> Graph:
+    """Search the neighbours of vectors, float32 (N, D), of patient groups (N,), in whitened space.
 
-    `dropped`, bool (N,), are the images whose label is not to be trusted in the second values.
+    Memory is about 1 kB an image.
     """
     count = len(vectors)
-    single = {
-        name: np.zeros(count, np.float32) for name in ("ratio", "ratio_second", "mixture", "scatter", "remoteness")
-    }
-    votes = np.zeros((count, classes), np.float32)
-    nearest = np.full((count, AROUND), -1, np.int64)
+    width = min(int(np.clip(_CELLS // max(count, 1), _LEAST, _MOST)), count)
+    strangers = Neighbours(np.full((count, width), -1, np.int64), np.full((count, width), -1, np.float32))
     twins = Neighbours(np.full((count, EVIDENCE), -1, np.int64), np.full((count, EVIDENCE), -1, np.float32))
-    trusted = np.where(dropped, -1, codes)
-    width = int(np.clip(_CELLS // max(count, 1), _LEAST, _MOST))
-    for hood in walk_neighbours(search, vectors, groups, width):
-        part, near = hood.part, hood.strangers
-        own = codes[part]
-        single["ratio"][part] = _log_ratio(near, _labels(near, codes), own)
-        single["ratio_second"][part] = _log_ratio(near, _labels(near, trusted), own)
-        votes[part] = _vote(near, trusted, classes)
-        single["mixture"][part] = _entropy(_vote(near, codes, classes))
-        single["scatter"][part], single["remoteness"][part] = _distances(near, codes, classes)
-        nearest[part, : near.rows.shape[1]] = near.rows[:, :AROUND]
+    if count < 2:
+        return Graph(strangers, twins)
+    whitened = whiten(vectors)
+    for hood in walk_neighbours(build_search(whitened), whitened, groups, width):
+        part = hood.part
+        strangers.rows[part], strangers.cosine[part] = hood.strangers.rows, hood.strangers.cosine
         others = keep_first(hood.anyone, hood.anyone.rows != np.arange(part.start, part.stop)[:, None], EVIDENCE)
-        twins.rows[part], twins.cosine[part] = others.rows, others.cosine
-    single["mixture"] = _smooth(single["mixture"], nearest)
-    return Surroundings(votes=votes, nearest=nearest, twins=twins, **single)
+        twins.rows[part], twins.cosine[part] = others.rows, _cosines(vectors, part, others.rows)
+    return Graph(strangers, twins)
+
+
+def look_around(graph: Graph, codes: Ints, *, dropped: Flags, classes: int) -> Surroundings:
+    """Look at the neighbourhoods of images with class numbers `codes`, int64 (N,), -1 for none.
+
+    `dropped`, bool (N,), are the images whose label is not to be trusted in the second values and the votes.
+    """
+    count = len(codes)
+    found = {name: np.zeros(count, np.float32) for name in ("ratio", "ratio_second", "remoteness")}
+    votes = np.zeros((count, classes), np.float32)
+    trusted = np.where(dropped, -1, codes)
+    chunk = max(1, _CELLS // max(graph.strangers.rows.shape[1], 1))
+    for start in range(0, count, chunk):
+        part = slice(start, start + chunk)
+        near = Neighbours(graph.strangers.rows[part], graph.strangers.cosine[part])
+        given = _labels(near, codes)
+        found["ratio"][part] = _log_ratio(near, given, codes[part])
+        found["ratio_second"][part] = _log_ratio(near, _labels(near, trusted), codes[part])
+        found["remoteness"][part] = _remoteness(near, given, np.bincount(codes[codes >= 0], minlength=classes))
+        votes[part] = _vote(near, trusted, classes)
+    return Surroundings(votes=votes, **found)
+
+
+def mean_around(graph: Graph, values: Floats, known: Flags) -> Floats:
+    """Average the values, (N,), of the 10 nearest images of other patients that are `known`, bool (N,): float32 (N,).
+
+    0 for an image without any such neighbour.
+    """
+    near = graph.nearest
+    there = (near >= 0) & known[near]
+    total = np.where(there, values[near], 0).sum(axis=1)
+    return np.asarray(total / np.maximum(there.sum(axis=1), 1), dtype=np.float32)
+
+
+def _cosines(vectors: Floats, part: slice, rows: Ints) -> Floats:
+    """Cosines of the raw vectors of `part` and of `rows`, (M, k); -1 where there is no row."""
+    own, found = unit(vectors[part]), np.full(rows.shape, -1, np.float32)
+    for place in range(rows.shape[1]):
+        for start in range(0, len(rows), _AT_ONCE):
+            few = slice(start, start + _AT_ONCE)
+            near = unit(vectors[np.maximum(rows[few, place], 0)])
+            found[few, place] = np.where(rows[few, place] >= 0, (own[few] * near).sum(axis=1), -1)
+    return found
 
 
 def _labels(near: Neighbours, codes: Ints) -> Ints:
@@ -84,17 +126,6 @@ def _labels(near: Neighbours, codes: Ints) -> Ints:
 
 def _vote(near: Neighbours, codes: Ints, classes: int) -> Floats:
     return vote(keep_first(near, _labels(near, codes) >= 0, VOTERS), codes, classes)
-
-
-def _entropy(shares: Floats) -> Floats:
-    return np.asarray(-(shares * np.log(np.maximum(shares, 1e-12))).sum(axis=1), dtype=np.float32)
-
-
-def _smooth(values: Floats, nearest: Ints) -> Floats:
-    """Average each value with the mean of its neighbours' values."""
-    known = nearest >= 0
-    around = np.where(known, values[nearest], 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    return np.asarray(np.where(known.any(axis=1), (values + around) / 2, values), dtype=np.float32)
 
 
 def mean_distance(near: Neighbours, wanted: Flags, k: int) -> Floats:
@@ -115,12 +146,9 @@ def _log_ratio(near: Neighbours, labels: Ints, own: Ints) -> Floats:
     return np.where(own >= 0, np.log(same + 1e-6) - np.log(other + 1e-6), 0).astype(np.float32)
 
 
-def _distances(near: Neighbours, codes: Ints, classes: int) -> tuple[Floats, Floats]:
-    """Return `scatter` and `remoteness`; a class of fewer than 10 images is asked for as many as it has."""
-    labels = _labels(near, codes)
-    sizes = np.bincount(codes[codes >= 0], minlength=classes)
+def _remoteness(near: Neighbours, labels: Ints, sizes: Ints) -> Floats:
+    """How far the nearest class is; a class of fewer than 10 images is asked for as many as it has."""
     best = np.full(len(labels), np.inf, np.float32)
-    for code in range(classes):
+    for code in np.flatnonzero(sizes).tolist():
         best = np.minimum(best, mean_distance(near, labels == code, int(np.clip(sizes[code] - 1, 1, AROUND))))
-    crowd = mean_distance(near, labels >= 0, AROUND)
-    return np.log((best + 1e-6) / (crowd + 1e-6)).astype(np.float32), best.astype(np.float32)
+    return best
