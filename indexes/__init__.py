@@ -1,13 +1,35 @@
 """The room that keeps vectors: the index folder, and `embed`, the walk that fills it (docs/index-format.md)."""
 
-from embedkit.indexes.embedding import EmbedSettings, embed
-from embedkit.indexes.index import Index, Neighbour
-from embedkit.indexes.manifest import SPACE_NAME, Space
-from embedkit.indexes.overlay import LabelSource, labels_from_folders
-from embedkit.indexes.progress import EmbedReport, Progress
-from embedkit.indexes.reasons import REASONS
-from embedkit.indexes.training import read_image_ids, training_set
-from embedkit.indexes.verification import verify
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedkit.indexes.embedding import EmbedSettings, embed
+    from embedkit.indexes.index import Index, Neighbour
+    from embedkit.indexes.manifest import SPACE_NAME, Space
+    from embedkit.indexes.overlay import LabelSource, labels_from_folders
+    from embedkit.indexes.progress import EmbedReport, Progress
+    from embedkit.indexes.reasons import REASONS
+    from embedkit.indexes.training import read_image_ids, training_set
+    from embedkit.indexes.verification import verify
+
+_MODULES = {
+    "REASONS": "reasons",
+    "SPACE_NAME": "manifest",
+    "EmbedReport": "progress",
+    "EmbedSettings": "embedding",
+    "Index": "index",
+    "LabelSource": "overlay",
+    "Neighbour": "index",
+    "Progress": "progress",
+    "Space": "manifest",
+    "embed": "embedding",
+    "labels_from_folders": "overlay",
+    "read_image_ids": "training",
+    "training_set": "training",
+    "verify": "verification",
+}
 
 __all__ = [
     "REASONS",
@@ -25,3 +47,12 @@ __all__ = [
     "training_set",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: a worker process, which needs `preparation` only, starts sooner without pyarrow."""
+    if name not in _MODULES:
+        raise AttributeError(name)
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f"embedkit.indexes.{_MODULES[name]}"), name)

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedkit.dicom import FoundFile
+from embedkit.indexes.image_rows import ImageRow, path_text
 from embedkit.indexes.rows import LiveRows
-from embedkit.indexes.shards import ImageRow, path_text
 
 COLUMNS = ("path", "size", "mtime_ns", "content_sha256", "reason")
 _PASSING = {"unreadable", "out-of-memory", "decoder-timeout", "decoder-crashed", "unexpected-error"}

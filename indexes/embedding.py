@@ -25,13 +25,13 @@ from embedkit.errors import UsageError
 from embedkit.indexes import catalogue
 from embedkit.indexes.catalogue import Catalogue, is_under
 from embedkit.indexes.encoding import fill_space, space_of
+from embedkit.indexes.image_rows import ImageRow, path_text
 from embedkit.indexes.manifest import labels_name
 from embedkit.indexes.overlay import LabelSource, make_overlay, read_overlay
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress
 from embedkit.indexes.rows import VANISHED, LiveRows, read_live_rows
 from embedkit.indexes.shard_queue import ShardQueue
-from embedkit.indexes.shards import ImageRow, path_text
 from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
 

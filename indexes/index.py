@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from embedkit.indexes.image_rows import path_text
 from embedkit.indexes.manifest import Manifest, images_name, labels_name, read_newest_manifest
 from embedkit.indexes.overlay import lay_over, read_overlay
 from embedkit.indexes.rows import LiveRows, by_shard, read_live_rows, read_vectors_by_shard
-from embedkit.indexes.shards import path_text, read_pictures
+from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.vectors import usable
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.indexes.encoding import encode_rows
-from embedkit.indexes.shards import ImageRow
+from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.writer import IndexWriter
 
 if TYPE_CHECKING:

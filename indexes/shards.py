@@ -6,7 +6,6 @@ Data pages carry checksums, which are verified whenever a page is read.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from embedkit.dicom.instance import InstanceFacts
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.storage import Put, write_atomically
 
 _ARROW_TYPES = {"str": pa.string(), "int": pa.int32()}
@@ -38,32 +38,6 @@ FACTS_SCHEMA = pa.schema(
 )
 """The columns of a shard but for `picture`: the facts of an image, or of a rejected file with its reason."""
 IMAGES_SCHEMA = FACTS_SCHEMA.append(pa.field("picture", pa.binary(), nullable=False))
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageRow:
-    """One row of a shard: a frame of a file, or a rejected file (frame 0, no picture)."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    content_sha256: str
-    facts: InstanceFacts
-    frame: int = 0
-    reason: str = ""
-    notes: tuple[str, ...] = ()
-    picture: bytes = b""
-    """PNG."""
-
-    @property
-    def image_id(self) -> str:
-        """The name of the image; of a rejected file, the SOP Instance UID that it gave."""
-        return self.facts.image_id(self.frame)
-
-
-def path_text(path: os.PathLike[str]) -> str:
-    """Return a path as an index keeps it: UTF-8, with what is not UTF-8 in a name escaped by backslashes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def write_images(path: Path, rows: Sequence[ImageRow]) -> str:

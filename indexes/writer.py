@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.lock import LOCK_NAME, hold_lock
 from embedkit.indexes.manifest import (
     LabelsFile,
@@ -32,7 +33,7 @@ from embedkit.indexes.manifest import (
     write_manifest,
 )
 from embedkit.indexes.overlay import write_overlay
-from embedkit.indexes.shards import ImageRow, write_images, write_vectors
+from embedkit.indexes.shards import write_images, write_vectors
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, remove_files, sha256_of, sync_folder, write_bytes
 from embedkit.indexes.vectors import usable
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -125,8 +126,17 @@ def count_levels(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArra
     if high - low >= 1 << 16:
         levels, index, counts = np.unique(stored, return_inverse=True, return_counts=True)
         return levels.astype(np.int64), index.reshape(stored.shape), counts
-    index = stored.astype(np.int64) - low
-    return np.arange(low, high + 1), index, np.bincount(index.ravel(), minlength=high - low + 1)
+    above = np.subtract(stored, low, dtype=stored.dtype if high - low <= np.iinfo(stored.dtype).max else np.int64)
+    index = above.astype(np.uint16, copy=False)
+    return np.arange(low, high + 1), index, _count(index, high - low + 1)
+
+
+def _count(index: NDArray[np.uint16], levels: int) -> NDArray[np.int64]:
+    """How often each of 0 .. `levels` - 1 occurs; OpenCV counts four times as fast, but in float32."""
+    if index.size > 1 << 24:
+        return np.bincount(index.ravel(), minlength=levels)
+    counts = cv2.calcHist([index], [0], None, [levels], [0, levels])
+    return np.asarray(counts.ravel().astype(np.int64))
 
 
 def pick_view(values: Floats, counts: NDArray[np.integer], presentation: Presentation) -> Window | LookUpTable:

@@ -136,11 +136,12 @@ def _read_header(content: bytes, bare: bool, max_inflated_bytes: int) -> Header:
     pixels: list[PixelElement] = []
 
     def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
-        if tag in _FLOAT_PIXEL_DATA:
+        number = int(tag)  # a BaseTag compares itself in Python
+        if number in _FLOAT_PIXEL_DATA:
             raise reject("unsupported-pixels")
-        if tag == _PIXEL_DATA:
+        if number == _PIXEL_DATA:
             pixels.append(PixelElement(memoryview(content)[file.tell() :], length, vr or "OW"))
-        return bool(tag == _PIXEL_DATA)
+        return number == _PIXEL_DATA
 
     little_endian = syntax != ExplicitVRBigEndian
     dataset = read_dataset(file, syntax == ImplicitVRLittleEndian, little_endian, stop_when=at_pixels)

@@ -1,4 +1,4 @@
-"""The inside of a worker process: `serve` is all it runs (see `workers.WorkerPool`, which starts it).
+"""The inside of a worker process: `work` is all it runs (see `fork_server`, which forks it).
 
 A worker has a memory limit, leaves no core dump, and is killed by its own alarm when one item takes too long: the
 kernel does that even where a codec hangs in C and holds the interpreter's lock.
@@ -19,8 +19,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from embedkit.dicom.reasons import REASONS, reject
 from embedkit.errors import RejectedFile
 
@@ -37,24 +35,14 @@ class Limits:
     """Wall time of one item."""
 
 
-def serve(descriptor: int, parent: int) -> None:
-    """Answer batches that come over the socket `descriptor` until the process `parent` closes it or dies."""
-    _die_with(parent)
-    with Connection(descriptor) as connection:
-        try:
-            function, limits = connection.recv()
-            cv2.setNumThreads(1)  # the pool has a process for each core already
-            _limit(limits)
-        except Exception as error:  # told to the parent, which raises
-            connection.send(f"{type(error).__name__} while the worker started")
-            return
-        connection.send("ready")
-        try:
-            while True:
-                for item in connection.recv():
-                    connection.send_bytes(_attempt(function, item, limits.timeout_s))
-        except (EOFError, OSError):
-            return
+def work(connection: Connection, function: Callable[[Any], object], timeout_s: float) -> None:
+    """Answer the batches that come over the connection, item by item, until the parent closes it."""
+    try:
+        while True:
+            for item in connection.recv():
+                connection.send_bytes(_attempt(function, item, timeout_s))
+    except (EOFError, OSError):
+        return
 
 
 def _attempt(function: Callable[[Any], object], item: object, timeout_s: float) -> bytes:
@@ -78,7 +66,8 @@ def _where(error: BaseException) -> str:
     return f"({type(error).__name__}, {Path(last.filename).name}:{last.lineno})"
 
 
-def _limit(limits: Limits) -> None:
+def limit(limits: Limits) -> None:
+    """Hold this process, and those that it forks, to the limits."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold pixels and names
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -95,7 +84,7 @@ def _address_space() -> int:
         return 0
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Have the kernel end this process when the parent ends, kill -9 included (Linux; elsewhere the alarm does)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

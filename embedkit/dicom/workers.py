@@ -4,28 +4,25 @@
         for item, outcome in pool.map(items):
             ...                                 # the function's result, or a RejectedFile
 
-Workers are fresh interpreters, not forks: forking is not safe in a process with threads, such as torch's. They run in
-their own session, so that Ctrl-C reaches the parent only, and have nothing to write to but the pool.
+Workers are forked by a process of their own that has imported all they need (see `fork_server`): starting the pool, and
+replacing a worker that crashed, costs next to nothing.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from multiprocessing.connection import Connection
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from embedkit.dicom.fork_server import ForkServer
 from embedkit.dicom.reasons import reject
 from embedkit.dicom.sandbox import Limits
 from embedkit.errors import RejectedFile, UsageError
@@ -35,11 +32,6 @@ Result = TypeVar("Result")
 
 BATCH = 4
 """Items sent to a worker at a time: it never waits for the parent between them."""
-
-_PROGRAM = (  # what is importable here shall be importable there, before anything of ours is imported
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from embedkit.dicom.sandbox import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
-)
 
 
 class WorkerPool(Generic[Item, Result]):
@@ -79,12 +71,12 @@ class WorkerPool(Generic[Item, Result]):
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="embedkit-worker")
 
     def __enter__(self) -> Self:
-        for future in [self._threads.submit(self._start) for _ in range(self._count)]:
-            try:
-                self._idle.put(future.result())
-            except BaseException:
-                self.close()
-                raise
+        """Begin to start the workers; where they cannot start, `map` raises UsageError ``workers-cannot-start``."""
+        try:
+            self._server = ForkServer(self._function, self._limits)
+        except BaseException:
+            self._threads.shutdown()
+            raise
         return self
 
     def __exit__(
@@ -112,6 +104,7 @@ class WorkerPool(Generic[Item, Result]):
         for worker in self._workers:
             worker.connection.close()
         self._workers.clear()
+        self._server.close()
 
     def _run(self, batch: list[Item]) -> list[tuple[Item, Result | RejectedFile]]:
         """Outcomes of a batch; where a worker ends, a new one goes on.
@@ -120,7 +113,7 @@ class WorkerPool(Generic[Item, Result]):
         """
         outcomes: list[tuple[Item, Result | RejectedFile]] = []
         suspect = -1
-        worker = self._idle.get()
+        worker = self._take()
         try:
             while (done := len(outcomes)) < len(batch):
                 try:
@@ -137,6 +130,12 @@ class WorkerPool(Generic[Item, Result]):
             self._idle.put(worker)
         return outcomes
 
+    def _take(self) -> _Worker:
+        try:
+            return self._idle.get_nowait()
+        except Empty:  # there are never more takers than workers wanted
+            return self._start()
+
     def _replace(self, worker: _Worker) -> _Worker:
         self._workers.discard(worker)
         worker.connection.close()
@@ -145,7 +144,7 @@ class WorkerPool(Generic[Item, Result]):
     def _start(self) -> _Worker:
         if self._closed.is_set():
             raise UsageError("pool-closed", "the worker pool was closed")
-        worker = _Worker(self._function, self._limits)
+        worker = _Worker(self._server)
         self._workers.add(worker)
         if self._closed.is_set():  # closed meanwhile, by another thread that did not know of this worker yet
             worker.kill()
@@ -158,41 +157,19 @@ def usable_cores() -> int:
 
 
 class _Worker:
-    """One process and the socket that it is spoken to through."""
+    """One process and the connection that it is spoken to through."""
 
-    def __init__(self, function: Callable[..., object], limits: Limits) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(
-                # -P: the current folder, which may be the dump, is no place to import from
-                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno()), str(os.getpid()), json.dumps(sys.path)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        self.connection = Connection(ours.detach())
-        try:
-            self.connection.send((function, limits))
-            answer = self.connection.recv()
-        except (EOFError, OSError):
-            answer = "it ended while it started"
-        except BaseException:  # a function that cannot be pickled
-            self.kill()
-            raise
-        if answer != "ready":
-            self.kill()
-            raise UsageError("workers-cannot-start", f"a worker process cannot start: {answer}")
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
+        self._process_id, self.connection = server.fork()
 
     def reason_of_end(self) -> str:
         """Why the process ended, as a code of `reasons.REASONS`."""
-        ended = self.process.wait()
+        ended = self._server.wait(self._process_id)
         if ended == -signal.SIGALRM:
             return "decoder-timeout"
         return "out-of-memory" if ended == -signal.SIGKILL else "decoder-crashed"  # the kernel kills for memory
 
     def kill(self) -> None:
         """End the process; `connection` then reads as closed."""
-        self.process.kill()
-        self.process.wait()
+        self._server.wait(self._process_id, kill=True)

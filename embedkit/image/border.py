@@ -29,9 +29,10 @@ def frame_depths(frame: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """
     depths = []
     for seen in (frame, frame[::-1], frame.T, frame.T[::-1]):
-        band = seen[: deepest(seen.shape[0])]
-        depth = np.argmin(band, axis=0)  # the first pixel that is no frame
-        depth[band.all(axis=0)] = len(band)
+        depth = np.zeros(seen.shape[1], np.int64)
+        framed = np.flatnonzero(seen[0])  # few or no positions of most radiographs
+        band = seen[: deepest(seen.shape[0]), framed]
+        depth[framed] = np.where(band.all(axis=0), len(band), np.argmin(band, axis=0))  # the first that is no frame
         depths.append(depth)
     return depths
 

@@ -5,7 +5,11 @@ Always ``uint8 (256, 256)``: bright bone, frame removed, upright, aspect kept, c
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import cv2
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +21,7 @@ PICTURE_SIDE = 256
 PREPROCESSING_VERSION = 1
 """Raised whenever `clean` gives another picture for the same radiograph: vectors of two versions never mix."""
 
+_GREY_8_BIT = struct.pack(">LLBBBBB", PICTURE_SIDE, PICTURE_SIDE, 8, 0, 0, 0, 0)
 _WORKING_SIDE = 2 * PICTURE_SIDE  # finer than the picture, so that a turn costs no sharpness
 
 
@@ -31,14 +36,21 @@ def clean(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def encode_picture(picture: NDArray[np.uint8]) -> bytes:
-    """PNG of a picture, lossless; about 16 kB.
+    """PNG (ISO 15948) of a picture, lossless; about 20 kB.
 
-    Runs only, no matches: a fifth smaller than zlib level 1, and faster than any level.
+    Each row as the difference to the one above it, deflated by libdeflate: half the time of libpng's fastest setting.
     """
-    done, png = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])
-    if not done:
+    if picture.shape != (PICTURE_SIDE, PICTURE_SIDE) or picture.dtype != np.uint8:
         raise ValueError(f"a picture is uint8 ({PICTURE_SIDE}, {PICTURE_SIDE}), not {picture.dtype} {picture.shape}")
-    return png.tobytes()
+    lines = np.full((PICTURE_SIDE, 1 + PICTURE_SIDE), 2, np.uint8)  # filter type 2: Up
+    lines[0, 1:] = picture[0]
+    np.subtract(picture[1:], picture[:-1], out=lines[1:, 1:])
+    pixels = imagecodecs.deflate_encode(lines, 1)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", _GREY_8_BIT) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(data, zlib.crc32(kind)))
 
 
 def decode_picture(png: bytes) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.image.border import BRIGHT_FRAME, frame_depths, trim_frame
+from embedkit.image.border import BRIGHT_FRAME, SIDES, frame_depths, trim_frame
 
 LARGEST_TILT = 16.0
 """Degrees; nobody lays a film down more askew than that and means it to be upright."""
@@ -25,6 +25,7 @@ SMALLEST_TILT = 0.3
 _LAG = 48  # pixels over which the slope of an edge is looked at
 _AGREEMENT = 0.012  # slopes of two edges of one film differ by less: 0.7 degrees
 _SUPPORT = 0.25  # share of a side along which its edge must be seen
+_AGREEING = 3  # edges of which the tilt must be that of a film
 _INSET = 2.0  # pixels of the film's own blurred edge
 _SIGNS = (1, -1, -1, 1)  # top, bottom, left, right: how a turn of the film changes the slope of the frame's depth
 
@@ -57,6 +58,8 @@ def tilt_of(grey: NDArray[np.uint8]) -> float:
 def film_edges(grey: NDArray[np.uint8]) -> tuple[FilmEdge | None, ...]:
     """Edges of the film at the top, bottom, left and right; None where a side shows no straight one."""
     depths = frame_depths(grey >= BRIGHT_FRAME)
+    if sum(np.count_nonzero(depth) >= _SUPPORT * len(depth) for depth in depths) < _AGREEING:
+        return (None,) * SIDES  # most radiographs: no need to look for lines
     slope = _most_voted_slope(depths)
     return tuple(_fit_edge(depth, sign * slope) for depth, sign in zip(depths, _SIGNS, strict=True))
 
@@ -101,7 +104,7 @@ def _common_slope(edges: tuple[FilmEdge | None, ...]) -> float:
     ]
     middle = np.median([slope for slope, _ in seen]) if seen else 0.0
     agreeing = [(slope, support) for slope, support in seen if abs(slope - middle) <= _AGREEMENT]
-    if len(agreeing) < 3:
+    if len(agreeing) < _AGREEING:
         return 0.0
     return float(np.average([slope for slope, _ in agreeing], weights=[support for _, support in agreeing]))
 

@@ -119,8 +119,8 @@ def test_a_function_that_cannot_reach_a_worker(functions, monkeypatch):
         pass
     function = functions.double
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != HERE])
-    with pytest.raises(UsageError, match="ModuleNotFoundError") as error, WorkerPool(function, workers=1):
-        pass
+    with pytest.raises(UsageError, match="ModuleNotFoundError") as error, WorkerPool(function, workers=1) as pool:
+        list(pool.map([1]))
     assert error.value.reason == "workers-cannot-start"
 
 
