@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Modalities, Quiet, VocabularyFile, Workers
+from embedkit.cli.options import (
+    DEFAULT_INDEX,
+    AsJson,
+    IndexPath,
+    Modalities,
+    Precision,
+    Quiet,
+    Runtime,
+    VocabularyFile,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from embedkit.indexes import EmbedReport
@@ -23,7 +33,8 @@ def embed(
         list[str] | None,
         typer.Option(help="A shipped encoder, a .safetensors file, or imagenet. Repeatable: one vector space each."),
     ] = None,
-    precision: Annotated[str, typer.Option(help="auto, bf16 or fp32.")] = "auto",
+    precision: Precision = "auto",
+    runtime: Runtime = "auto",
     labels: Annotated[Path | None, typer.Option(help="A CSV file with labels that go before the headers'.")] = None,
     labels_from_folders: Annotated[
         bool, typer.Option("--labels-from-folders", help="Take labels from the names of folders.")
@@ -43,9 +54,9 @@ def embed(
 
     Running it again embeds what is new or changed. Interrupted, it goes on where it was.
     """
-    from embedkit.cli.loading import reading_options
+    from embedkit.cli.loading import encoder_for, reading_options
     from embedkit.dicom import labels_from_csv
-    from embedkit.encoder import STARTER, load_encoder
+    from embedkit.encoder import STARTER
     from embedkit.errors import UsageError
     from embedkit.indexes import EmbedSettings, LabelSource
     from embedkit.indexes import labels_from_folders as folder_labels
@@ -59,7 +70,7 @@ def embed(
     if labels_from_folders:
         source = folder_labels(sources, reading.vocabulary)
     settings = EmbedSettings(workers, int(memory * 2**30), timeout, forget_vanished=forget_vanished)
-    encoders = [load_encoder(name, precision) for name in encoder or [STARTER]]
+    encoders = [encoder_for(index, name, precision, runtime) for name in encoder or [STARTER]]
     report = embed_with_progress(
         console, sources, index, encoders=encoders, labels=source, reading=reading, settings=settings
     )

@@ -28,12 +28,32 @@ def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None) -
     return ReadingOptions(modalities=options.modalities | more, vocabulary=options.vocabulary)
 
 
+def encoder_for(path: Path, source: str, precision: str, runtime: str) -> Encoder:
+    """An encoder for the index at `path`; `auto` is what its space was made with, where it has one of that name."""
+    from embedkit.encoder import load_encoder
+    from embedkit.errors import IndexFolderError
+    from embedkit.indexes import Index
+
+    encoder = load_encoder(source, precision, runtime)
+    try:
+        made = Index.open(path).spaces.get(encoder.name)
+    except IndexFolderError:  # none yet, or `embed` says what is wrong with it
+        made = None
+    if made is None:
+        return encoder
+    return load_encoder(
+        source,
+        made.precision if precision == "auto" else precision,
+        made.runtime if runtime == "auto" else runtime,
+    )
+
+
 def encoder_of(index: Index, space: str | None, source: str | None) -> Encoder:
     """The encoder that made a space of the index; `source` where it is no shipped one. Raises EncoderError."""
     from embedkit.encoder import load_encoder
 
     made = index.spaces[index.space_name(space)]
-    encoder = load_encoder(encoder_source(index, space, source), made.precision)
+    encoder = load_encoder(encoder_source(index, space, source), made.precision, made.runtime)
     if encoder.sha256 != made.encoder:
         raise _mismatch(index.space_name(space))
     return encoder

@@ -15,6 +15,13 @@ EncoderSource = Annotated[
     str | None,
     typer.Option("--encoder", help="The encoder of the space, where it is not a shipped one: its .safetensors file."),
 ]
+Precision = Annotated[
+    str, typer.Option("--precision", help="auto (as the index has it, else the fastest), bf16 or fp32.")
+]
+Runtime = Annotated[
+    str,
+    typer.Option("--runtime", help="auto (as the index has it, else the fastest), openvino, torch-cpu or torch-cuda."),
+]
 Modalities = Annotated[
     list[str] | None, typer.Option("--modality", help="Take this modality too, beside CR, DX and RG. Repeatable.")
 ]

@@ -69,7 +69,8 @@ class IndexWriter:
         if held is None:
             self._commit(spaces=self.manifest.spaces | {name: space})
         elif held != space:
-            differing = ", ".join(key for key, value in vars(held).items() if value != getattr(space, key))
+            pairs = [(key, str(value), str(getattr(space, key))) for key, value in vars(held).items()]
+            differing = ", ".join(f"{key} ({was:.12}, now {now:.12})" for key, was, now in pairs if was != now)
             message = (
                 f"{self.folder}: space {name} was made with another {differing}, and vectors of the two do not mix"
             )

@@ -1,17 +1,21 @@
 """The network: torchvision's ResNet18 without its last layer, for grey pictures.
 
-A radiograph has one channel. Instead of feeding it three times, the first convolution takes one channel, with the
-three input planes of a colour checkpoint added up: a linear layer gives the same answer for three equal channels.
+A radiograph has one channel. Instead of feeding it three times, the first convolution takes one channel (see
+`weights.fold_colour_channels`).
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import resnet18
 
-DIMENSION = 512
+from embedkit.encoder.architecture import DIMENSION
+
+__all__ = ["DIMENSION", "build_backbone", "load_backbone", "normalise", "resize", "to_grey_batch"]
 
 
 class _MeanPool(nn.Module):
@@ -34,16 +38,11 @@ def build_backbone() -> nn.Module:
     return network
 
 
-def fold_colour_channels(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Turn the weights of a colour ResNet18 (torchvision's ImageNet checkpoint, say) into those of `build_backbone`.
-
-    The planes of `conv1.weight` (64, 3, 7, 7) are summed to (64, 1, 7, 7); the classifier `fc` is dropped.
-    """
-    folded = {name: value for name, value in state.items() if not name.startswith("fc.")}
-    stem = folded["conv1.weight"]
-    if stem.shape[1] != 1:
-        folded["conv1.weight"] = stem.sum(dim=1, keepdim=True)
-    return folded
+def load_backbone(state: dict[str, NDArray[np.float32]]) -> nn.Module:
+    """The network with the weights of `EncoderWeights.state`, in evaluation mode."""
+    network = build_backbone()
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()}, strict=False)
+    return network.eval()
 
 
 def normalise(pictures: Tensor, mean: float, std: float) -> Tensor:

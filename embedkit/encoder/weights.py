@@ -11,15 +11,19 @@ import json
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
 
-from embedkit.encoder.checkpoint import write_tensors
-from embedkit.encoder.network import build_backbone, fold_colour_channels
+from embedkit.encoder.architecture import weight_shapes
 from embedkit.errors import EncoderError
 
+if TYPE_CHECKING:
+    from torch import nn
+
+State = dict[str, NDArray[Any]]
 STARTER = "simclr"
 IMAGENET = "imagenet"
 _METADATA_KEY = "embedkit.encoder"
@@ -43,14 +47,34 @@ class EncoderConfig:
 _IMAGENET_GREY = EncoderConfig(name=IMAGENET, method="supervised", input_size=224, mean=0.449, std=0.226)
 
 
+@dataclass(frozen=True)
+class EncoderWeights:
+    """What an encoder file holds. `state` has the float32 arrays of `architecture.weight_shapes`, by name."""
+
+    state: dict[str, NDArray[np.float32]]
+    config: EncoderConfig
+    sha256: str
+    """Of names and values, so that the same weights have the same name in any file."""
+
+
 def save_encoder(path: Path, backbone: nn.Module, config: EncoderConfig) -> None:
     """Write an encoder file by rename, so that a crash leaves the earlier file."""
+    from embedkit.encoder.checkpoint import write_tensors  # noqa: PLC0415 (imports torch)
+
     weights = {name: value.detach().cpu().contiguous() for name, value in backbone.state_dict().items()}
     write_tensors(path, weights, {_METADATA_KEY: json.dumps(asdict(config), sort_keys=True)})
 
 
 def read_weights(source: str) -> tuple[nn.Module, EncoderConfig, str]:
-    """The backbone, its config and the sha256 of its weights, for an encoder's name or path.
+    """The backbone, its config and the sha256 of its weights; `source` and errors as of `read_encoder`."""
+    from embedkit.encoder.network import load_backbone  # noqa: PLC0415 (imports torch)
+
+    weights = read_encoder(source)
+    return load_backbone(weights.state), weights.config, weights.sha256
+
+
+def read_encoder(source: str) -> EncoderWeights:
+    """Read an encoder by its name or path.
 
     `source` is the name of a shipped encoder (`simclr`), the path of an encoder file, the path of a safetensors file
     with torchvision's ResNet18 weights, or `imagenet`, which has torchvision fetch its own. Raises EncoderError.
@@ -75,13 +99,15 @@ def shipped_encoders() -> dict[str, Path]:
     return {Path(file.name).stem: Path(str(file)) for file in folder.iterdir() if file.name.endswith(".safetensors")}
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         message = f"{path} is no safetensors file; pickled checkpoints (.pth) are not read, convert them first"
         raise EncoderError("encoder-unreadable", message) from error
+    except (TypeError, AttributeError) as error:  # bfloat16, which numpy does not have
+        raise EncoderError("encoder-unreadable", f"{path}: its weights must be float32 or float16") from error
 
 
 def _parse_config(text: str, path: Path) -> EncoderConfig:
@@ -91,32 +117,44 @@ def _parse_config(text: str, path: Path) -> EncoderConfig:
         raise EncoderError("encoder-unreadable", f"{path}: its config is not one of this version") from error
 
 
-def _from_state(state: dict[str, Tensor], config: EncoderConfig) -> tuple[nn.Module, EncoderConfig, str]:
-    backbone = build_backbone()
-    try:
-        backbone.load_state_dict(fold_colour_channels({name: value.float() for name, value in state.items()}))
-    except (RuntimeError, KeyError) as error:
-        raise EncoderError("encoder-unreadable", "these weights are not of a ResNet18") from error
-    return backbone.eval(), config, _digest(state)
+def _from_state(state: State, config: EncoderConfig) -> EncoderWeights:
+    folded = fold_colour_channels(state)
+    shapes = {name: value.shape for name, value in folded.items() if not name.endswith("num_batches_tracked")}
+    if shapes != weight_shapes():
+        raise EncoderError("encoder-unreadable", "these weights are not of a ResNet18")
+    used = {name: np.asarray(folded[name], np.float32) for name in shapes}
+    return EncoderWeights(used, config, _digest(state))
 
 
-def _digest(state: dict[str, Tensor]) -> str:
-    """sha256 over names and values, so that the same weights have the same name in any file."""
+def fold_colour_channels(state: State) -> State:
+    """Turn the weights of a colour ResNet18 (torchvision's ImageNet checkpoint, say) into those for one grey channel.
+
+    The planes of `conv1.weight` (64, 3, 7, 7) are summed to (64, 1, 7, 7): a linear layer gives the same answer for
+    three equal channels. The classifier `fc` is dropped.
+    """
+    folded = {name: value for name, value in state.items() if not name.startswith("fc.")}
+    stem = folded.get("conv1.weight")
+    if stem is not None and stem.ndim == 4:
+        folded["conv1.weight"] = np.asarray(stem, np.float32).sum(axis=1, keepdims=True)
+    return folded
+
+
+def _digest(state: State) -> str:
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode())
-        digest.update(state[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(state[name].tobytes())
     return digest.hexdigest()
 
 
-def _imagenet_state() -> dict[str, Tensor]:
+def _imagenet_state() -> State:
     from torchvision.models import ResNet18_Weights  # noqa: PLC0415 (a download, only on request)
 
     try:
-        state: dict[str, Tensor] = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        state = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except OSError as error:
         message = (
             "torchvision could not fetch its ImageNet weights: put them into its cache, or name a safetensors file"
         )
         raise EncoderError("encoder-not-found", message) from error
-    return state
+    return {name: value.numpy() for name, value in state.items()}

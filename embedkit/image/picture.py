@@ -45,7 +45,7 @@ def encode_picture(picture: NDArray[np.uint8]) -> bytes:
     lines = np.full((PICTURE_SIDE, 1 + PICTURE_SIDE), 2, np.uint8)  # filter type 2: Up
     lines[0, 1:] = picture[0]
     np.subtract(picture[1:], picture[:-1], out=lines[1:, 1:])
-    pixels = imagecodecs.deflate_encode(lines, 1)
+    pixels = bytes(imagecodecs.deflate_encode(lines.tobytes(), 1))
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", _GREY_8_BIT) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
-from embedkit.encoder import Encoder, EncoderConfig, load_encoder, save_encoder
-from embedkit.encoder.network import build_backbone, fold_colour_channels
-from embedkit.encoder.weights import shipped_encoders
+from embedkit.encoder import Encoder, EncoderConfig, encoding, load_encoder, save_encoder
+from embedkit.encoder.encoding import _has_fast_bf16, _runs_openvino
+from embedkit.encoder.network import build_backbone
+from embedkit.encoder.weights import read_encoder, shipped_encoders
 from embedkit.errors import EncoderError, UsageError
+from embedkit.image import clean
 
 CONFIG = EncoderConfig(name="tiny", method="random", input_size=64, mean=0.25, std=0.25)
 
@@ -29,21 +35,63 @@ def encoder_file(tmp_path: Path) -> Path:
     return tmp_path / "tiny.safetensors"
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_vector_does_not_depend_on_its_batch(encoder_file: Path, precision: str) -> None:
-    encoder = load_encoder(str(encoder_file), precision)
+@pytest.fixture(params=["openvino", "torch-cpu"])
+def runtime(request: pytest.FixtureRequest) -> str:
+    if request.param == "openvino" and not _runs_openvino():
+        pytest.skip("OpenVINO is used on x86-64 Linux")
+    return str(request.param)
+
+
+def _precisions(runtime: str) -> list[str]:
+    return ["fp32", "bf16"] if runtime == "torch-cpu" or _has_fast_bf16(runtime) else ["fp32"]
+
+
+def _cosines(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return (some * others).sum(1) / np.linalg.norm(some, axis=1) / np.linalg.norm(others, axis=1)
+
+
+def test_a_vector_does_not_depend_on_its_batch(encoder_file: Path, runtime: str) -> None:
     pictures = _pictures(37)
-    together = encoder.encode(pictures)
-    assert together.shape == (37, 512)
-    assert together.dtype == np.float32
-    assert np.array_equal(encoder.encode(pictures[::-1])[::-1], together)
-    assert np.array_equal(encoder.encode(pictures[35:36])[0], together[35])
+    for precision in _precisions(runtime):
+        encoder = load_encoder(str(encoder_file), precision, runtime)
+        assert (encoder.runtime, encoder.precision) == (runtime, precision)
+        together = encoder.encode(pictures)
+        assert together.shape == (37, 512)
+        assert together.dtype == np.float32
+        assert np.array_equal(encoder.encode(pictures[::-1])[::-1], together)
+        assert np.array_equal(encoder.encode(pictures[35:36])[0], together[35])
+        again = load_encoder(str(encoder_file), precision, runtime)
+        assert np.array_equal(again.encode(pictures[:3]), together[:3])
+    assert load_encoder(str(encoder_file), runtime=runtime).encode(pictures[:0]).shape == (0, 512)
 
 
-def test_bf16_agrees_with_fp32(encoder_file: Path) -> None:
-    exact, fast = (load_encoder(str(encoder_file), precision).encode(_pictures(8)) for precision in ("fp32", "bf16"))
-    cosine = (exact * fast).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(fast, axis=1)
-    assert cosine.min() > 0.999
+@pytest.mark.parametrize("input_size", [64, 72])
+def test_runtimes_and_precisions_agree(encoder_file: Path, runtime: str, input_size: int) -> None:
+    weights = read_encoder(str(encoder_file))
+    weights = replace(weights, config=replace(weights.config, input_size=input_size))
+    exact = Encoder(weights, "torch-cpu", "fp32").encode(_pictures(4))
+    for precision in _precisions(runtime):
+        assert _cosines(exact, Encoder(weights, runtime, precision).encode(_pictures(4))).min() > 0.999
+
+
+def test_the_shipped_encoder_in_bf16_agrees_with_fp32_on_each_real_picture(real_data: Path, runtime: str) -> None:
+    files = sorted((real_data / "fracatlas").glob("*.jpg"))[::80]
+    pictures = np.stack([clean(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)) for file in files])
+    exact = load_encoder("simclr", "fp32", "torch-cpu").encode(pictures)
+    for precision in _precisions(runtime):
+        assert _cosines(exact, load_encoder("simclr", precision, runtime).encode(pictures)).min() > 0.999
+
+
+def test_encoding_needs_no_torch() -> None:
+    if not _runs_openvino():
+        pytest.skip("OpenVINO is used on x86-64 Linux")
+    code = (
+        "import sys, numpy; from embedkit.encoder import load_encoder; "
+        "load_encoder(runtime='openvino').encode(numpy.zeros((1, 256, 256), numpy.uint8)); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_a_colour_checkpoint_gives_the_vectors_of_three_equal_channels(tmp_path: Path) -> None:
@@ -71,10 +119,10 @@ def test_torchvisions_imagenet_weights_are_loaded_by_its_own_code(
     torch.save(state, cache / "resnet18-f37072fd.pth")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     encoder = load_encoder("imagenet", "fp32")
-    backbone = build_backbone()
-    backbone.load_state_dict(fold_colour_channels(state))
-    config = EncoderConfig("imagenet", "supervised", 224, 0.449, 0.226)
-    same = Encoder(backbone.eval(), config, encoder.sha256, "fp32")
+    assert encoder.config == EncoderConfig("imagenet", "supervised", 224, 0.449, 0.226)
+    save_file(state, tmp_path / "same.safetensors")
+    same = load_encoder(str(tmp_path / "same.safetensors"), "fp32")
+    assert encoder.sha256 == same.sha256
     assert np.array_equal(encoder.encode(_pictures(2)), same.encode(_pictures(2)))
 
 
@@ -107,8 +155,30 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         load_encoder(str(tmp_path / "other.safetensors"))
 
 
-def test_an_unknown_encoder_and_precision_say_what_to_choose() -> None:
+def test_weights_that_numpy_does_not_have_are_refused(tmp_path: Path) -> None:
+    save_file({"conv1.weight": torch.zeros(64, 1, 7, 7, dtype=torch.bfloat16)}, tmp_path / "half.safetensors")
+    with pytest.raises(EncoderError, match="float32"):
+        load_encoder(str(tmp_path / "half.safetensors"))
+
+
+def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_processor_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(encoding, "_has_gpu", lambda: False)
+    assert load_encoder(runtime="openvino").precision == "fp32"
+    with pytest.raises(UsageError, match="fp32"):
+        load_encoder(precision="bf16", runtime="openvino")
+    with pytest.raises(UsageError, match="no GPU"):
+        load_encoder(runtime="torch-cuda")
+    monkeypatch.setattr(encoding, "_runs_openvino", lambda: False)
+    assert load_encoder().runtime == "torch-cpu"
+    with pytest.raises(UsageError, match="torch-cpu"):
+        load_encoder(runtime="openvino")
+
+
+def test_an_unknown_encoder_runtime_and_precision_say_what_to_choose() -> None:
     with pytest.raises(EncoderError, match="simclr"):
         load_encoder("no-such-encoder")
     with pytest.raises(UsageError, match="bf16"):
         load_encoder("simclr", "fp8")
+    with pytest.raises(UsageError, match="openvino"):
+        load_encoder("simclr", runtime="tensorflow")

@@ -122,6 +122,8 @@ def test_vectors_of_another_encoder_never_join_a_space(tmp_path: Path, run: Embe
     with pytest.raises(EncoderError, match="do not mix") as caught:
         run(None, None, encoder)
     assert caught.value.reason == "encoder-mismatch"
+    if encoder.runtime == "openvino":
+        assert "runtime (numpy, now openvino)" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["images", "../up", "", "Upper", "a" * 65, "a/b"])

@@ -1,0 +1,127 @@
+"""Vectors by OpenVINO: several times as fast as torch on a processor, and imported in a tenth of the time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.dicom.workers import usable_cores
+from embedkit.encoder.architecture import DIMENSION, blocks
+from embedkit.encoder.weights import EncoderWeights, State
+from embedkit.image import PICTURE_SIDE
+
+_EPSILON = 1e-5  # of torch's BatchNorm2d
+
+
+class OpenVinoRuntime:
+    """Runs the network on the processor, a batch on each core; see `encoding.Runtime`.
+
+    A batch never spreads over cores, so that a vector does not depend on how many there are.
+    """
+
+    def __init__(self, weights: EncoderWeights, precision: str, batch_size: int) -> None:
+        self._weights, self._precision, self._batch_size = weights, precision, batch_size
+
+    def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512)."""
+        vectors = np.empty((len(pictures), DIMENSION), np.float32)
+
+        def encode_batch(start: int) -> None:
+            batch = np.zeros((self._batch_size, PICTURE_SIDE, PICTURE_SIDE), np.uint8)
+            batch[: len(pictures) - start] = pictures[start : start + self._batch_size]
+            resizing, network = requests.get()
+            place = vectors[start : start + self._batch_size]
+            place[:] = network.infer([resizing.infer([batch])[0]])[0][: len(place)]
+            requests.put((resizing, network))
+
+        requests = self._requests
+        with ThreadPoolExecutor(usable_cores(), "openvino") as threads:
+            list(threads.map(encode_batch, range(0, len(pictures), self._batch_size)))
+        return vectors
+
+    @cached_property
+    def _requests(self) -> SimpleQueue[Any]:
+        """A pair of compiled models for each core; made on first use, for that takes a while."""
+        resizing = _compile(build_resizing(self._weights, self._batch_size), "fp32")
+        network = _compile(build_network(self._weights, self._batch_size), self._precision)
+        requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(usable_cores()):
+            requests.put((resizing.create_infer_request(), network.create_infer_request()))
+        return requests
+
+
+def _compile(model: Any, precision: str) -> Any:
+    from openvino import Core  # noqa: PLC0415
+
+    options = {
+        "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp32": "f32"}[precision],
+        "NUM_STREAMS": usable_cores(),
+        "INFERENCE_NUM_THREADS": usable_cores(),
+        "ENABLE_CPU_PINNING": False,  # the workers that read files have the same cores
+    }
+    return Core().compile_model(model, "CPU", options)
+
+
+def build_resizing(weights: EncoderWeights, batch_size: int) -> Any:
+    """An OpenVINO model from pictures uint8 (B, 256, 256) to normalised float32 (B, 1, side, side).
+
+    Always in fp32: in bf16 it costs more than all the layers behind it.
+    """
+    from openvino import Model, opset13  # noqa: PLC0415
+
+    config = weights.config
+    pictures = opset13.parameter([batch_size, PICTURE_SIDE, PICTURE_SIDE], np.uint8)
+    resize = opset13.constant(resizing_matrix(PICTURE_SIDE, config.input_size))
+    rows = opset13.matmul(resize, opset13.convert(pictures, "f32"), transpose_a=False, transpose_b=False)
+    grey = opset13.matmul(rows, resize, transpose_a=False, transpose_b=True)
+    centred = opset13.subtract(grey, np.float32(255 * config.mean))
+    normal = opset13.multiply(centred, np.float32(1 / (255 * config.std)))
+    return Model([opset13.unsqueeze(normal, np.array([1]))], [pictures])
+
+
+def build_network(weights: EncoderWeights, batch_size: int) -> Any:
+    """The network as an OpenVINO model, from float32 (B, 1, side, side) to (B, 512)."""
+    from openvino import Model, opset13  # noqa: PLC0415
+
+    state, side = weights.state, weights.config.input_size
+    grey = opset13.parameter([batch_size, 1, side, side], np.float32)
+    x = opset13.relu(_convolve(state, grey, "conv1", "bn1", 2))
+    x = opset13.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
+    for block in blocks():
+        y = opset13.relu(_convolve(state, x, f"{block.name}.conv1", f"{block.name}.bn1", block.stride))
+        y = _convolve(state, y, f"{block.name}.conv2", f"{block.name}.bn2", 1)
+        if block.projected:
+            x = _convolve(state, x, f"{block.name}.downsample.0", f"{block.name}.downsample.1", block.stride)
+        x = opset13.relu(opset13.add(x, y))
+    return Model([opset13.reduce_mean(x, np.array([2, 3]))], [grey])
+
+
+def _convolve(state: State, x: Any, name: str, norm: str, stride: int) -> Any:
+    """A convolution with the BatchNorm behind it folded in."""
+    from openvino import opset13  # noqa: PLC0415
+
+    kernel, scale = state[f"{name}.weight"], state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"] + _EPSILON)
+    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
+    margin = [kernel.shape[-1] // 2] * 2
+    y = opset13.convolution(x, kernel * scale[:, None, None, None], [stride] * 2, margin, margin, [1, 1])
+    return opset13.add(y, bias.reshape(1, -1, 1, 1))
+
+
+def resizing_matrix(source: int, side: int) -> NDArray[np.float32]:
+    """The matrix (side, source) that resizes as `torch_runtime` does.
+
+    Means over blocks for whole steps, else bilinear with antialiasing: a triangle as wide as two pixels of the result.
+    """
+    step = source / side
+    if source % side == 0:
+        return np.repeat(np.eye(side, dtype=np.float32), source // side, axis=1) / np.float32(step)
+    centres = (np.arange(side)[:, None] + 0.5) * step
+    distances = np.abs(np.arange(source) + 0.5 - centres) / max(step, 1)
+    triangle = np.maximum(0, 1 - distances)
+    triangle /= triangle.sum(axis=1, keepdims=True)
+    return np.asarray(triangle, np.float32)
