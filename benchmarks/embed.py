@@ -1,62 +1,67 @@
-"""`embedkit embed` beside the pipeline that one would write in an afternoon, in one run, on the same files.
+"""`embedkit embed` beside the pipeline that one would write in an afternoon, in turns, on the same files.
 
-    python benchmarks/embed.py DUMP [--repeat 3]
+    python benchmarks/embed.py DUMP [--repeat 3] [--copies 1]
 
 The peer: pydicom's `pixel_array`, a resize to 224 pixels, torchvision's ResNet18 in fp32, a DataLoader with two
-workers. It has no limits, no clean pictures, no index; files that it cannot read are skipped. Both are timed from the
-start of their walk to their last vector, after imports and loading of weights; ours includes writing the index.
+workers. It has no limits, no clean pictures, no index; files that it cannot read are skipped.
+
+Each run is a process of its own. "Job" is the time from the start of the walk to the last vector, worker processes
+included and, for ours, the finished index; "cold" is the time of the whole process, imports and weights included.
+Core-seconds count all its processes. Files are read once before, so that neither is timed with an empty file cache.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import cv2
-import numpy as np
-import pydicom
-import torch
-from torch.utils.data import DataLoader, Dataset
-from torchvision.models import resnet18
-
-from embedkit.encoder import load_encoder
-from embedkit.indexes import embed
-
-
-class NaiveDump(Dataset[torch.Tensor]):
-    """Every file of a dump as a float picture (3, 224, 224)."""
-
-    def __init__(self, folder: Path) -> None:
-        self.files = sorted(path for path in folder.rglob("*") if path.is_file())
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, number: int) -> torch.Tensor | None:
-        warnings.simplefilter("ignore")
-        try:
-            pixels = pydicom.dcmread(self.files[number]).pixel_array.astype(np.float32)
-        except Exception:
-            return None
-        grey = cv2.resize((pixels - pixels.min()) / max(float(np.ptp(pixels)), 1.0), (224, 224))
-        return torch.from_numpy(grey).expand(3, -1, -1).clone()
-
-
-def _collate(items: list[torch.Tensor | None]) -> torch.Tensor:
-    pictures = [item for item in items if item is not None]
-    return torch.stack(pictures) if pictures else torch.empty(0, 3, 224, 224)
 
 
 def run_naive(folder: Path) -> tuple[float, int]:
     """Seconds and images of the peer."""
+    import cv2
+    import numpy as np
+    import pydicom
+    import torch
+    from torch.utils.data import DataLoader, Dataset
+    from torchvision.models import resnet18
+
+    class NaiveDump(Dataset[torch.Tensor]):
+        """Every file of a dump as a float picture (3, 224, 224)."""
+
+        def __init__(self) -> None:
+            self.files = sorted(path for path in folder.rglob("*") if path.is_file())
+
+        def __len__(self) -> int:
+            return len(self.files)
+
+        def __getitem__(self, number: int) -> torch.Tensor | None:
+            warnings.simplefilter("ignore")
+            try:
+                pixels = pydicom.dcmread(self.files[number]).pixel_array.astype(np.float32)
+            except Exception:
+                return None
+            grey = cv2.resize((pixels - pixels.min()) / max(float(np.ptp(pixels)), 1.0), (224, 224))
+            return torch.from_numpy(grey).expand(3, -1, -1).clone()
+
+    def collate(items: list[torch.Tensor | None]) -> torch.Tensor:
+        pictures = [item for item in items if item is not None]
+        return torch.stack(pictures) if pictures else torch.empty(0, 3, 224, 224)
+
     network = resnet18(weights=None).eval()
-    loader = DataLoader(NaiveDump(folder), batch_size=32, num_workers=2, collate_fn=_collate)
     start, images = time.perf_counter(), 0
+    loader = DataLoader(NaiveDump(), batch_size=32, num_workers=2, collate_fn=collate)
     with torch.inference_mode():
         for batch in loader:
             images += len(network(batch)) if len(batch) else 0
@@ -64,12 +69,115 @@ def run_naive(folder: Path) -> tuple[float, int]:
 
 
 def run_ours(folder: Path) -> tuple[float, int]:
-    """Seconds and images of `embed` into a fresh index."""
+    """Seconds and images of `embed` into a fresh index; copies of a file count as images."""
+    from embedkit.encoder import load_encoder
+    from embedkit.indexes import embed
+
     encoder = load_encoder()
     with tempfile.TemporaryDirectory() as place:
         start = time.perf_counter()
         report = embed([folder], Path(place) / "index", encoders=[encoder])
-        return time.perf_counter() - start, report.images
+        return time.perf_counter() - start, report.images + report.rejected["duplicate-instance"]
+
+
+def run_stages(folder: Path) -> tuple[dict[str, float], int]:
+    """Core-seconds of what the workers and the encoder do, one after the other in one thread, and images."""
+    import cv2
+    import numpy as np
+
+    from embedkit.dicom import ReadingOptions, Vocabulary, find_files, load_content, read_content
+    from embedkit.encoder import load_encoder
+    from embedkit.errors import RejectedFile
+    from embedkit.image import clean, encode_picture
+
+    cv2.setNumThreads(1)
+    options, seconds, pictures = ReadingOptions(vocabulary=Vocabulary.load()), defaultdict[str, float](float), []
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        start = time.process_time()
+        try:
+            yield
+        finally:
+            seconds[name] += time.process_time() - start
+
+    for found in find_files([folder]):
+        try:
+            with stage("load and hash"):
+                content = load_content(found, options)
+            with stage("parse, decode, show"):
+                read = read_content(content, options)
+        except RejectedFile:
+            continue
+        with stage("clean"):
+            cleaned = [clean(frame) for frame in read.frames]
+        with stage("PNG"):
+            for picture in cleaned:
+                encode_picture(picture)
+        pictures += cleaned
+    encoder = load_encoder()
+    encoder.encode(np.array(pictures[:1]))
+    with stage("encode"):
+        encoder.encode(np.array(pictures))
+    return dict(seconds), len(pictures)
+
+
+RUNS: dict[str, Callable[[Path], tuple[object, int]]] = {
+    "naive": run_naive,
+    "embedkit": run_ours,
+    "stages": run_stages,
+}
+
+
+def measure(name: str, folder: Path) -> dict[str, float]:
+    """Images, and seconds of job, cold start to end, and cores, of one run in a process of its own."""
+    start = time.perf_counter()
+    with subprocess.Popen([sys.executable, __file__, str(folder), "--run", name], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        answer = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"the run of {name} failed")
+    job, images = json.loads(answer)
+    cold, cores = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+    print(f"{name:9} {images:6,} images  job {job:6.1f} s  cold {cold:6.1f} s  {cores:6.1f} core-s", file=sys.stderr)
+    return {"images": images, "job": images / job, "cold": images / cold, "core-ms": 1000 * cores / images}
+
+
+def print_tables(measured: dict[str, list[dict[str, float]]], stages: dict[str, float], images: int) -> None:
+    """Medians as Markdown."""
+    print(f"\n{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}\n")
+    print("| | images/s, job | images/s, cold | core-ms an image |\n|---|---|---|---|")
+    medians = {
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in measured.items()
+    }
+    naive, ours = medians["naive"], medians["embedkit"]
+    for name, row in medians.items():
+        print(f"| {name} | {row['job']:.1f} | {row['cold']:.1f} | {row['core-ms']:.1f} |")
+    ratios = (ours["job"] / naive["job"], ours["cold"] / naive["cold"], naive["core-ms"] / ours["core-ms"])
+    print("| ratio |" + "|".join(f" {ratio:.2f} " for ratio in ratios) + "|")
+    print("\n| stage | core-seconds | core-ms an image |\n|---|---|---|")
+    rows = [*stages.items(), ("sum of stages", sum(stages.values()))]
+    rows.append(("whole process", ours["core-ms"] * images / 1000))
+    for name, seconds in rows:
+        print(f"| {name} | {seconds:.2f} | {1000 * seconds / images:.2f} |")
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _multiply(folder: Path, copies: int, place: Path) -> Path:
+    """The dump so many times over, as hard links: both pipelines read and decode each."""
+    for copy in range(copies):
+        for file in folder.rglob("*"):
+            if file.is_file():
+                link = place / str(copy) / file.relative_to(folder)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                os.link(file, link)
+    return place
 
 
 def main() -> None:
@@ -77,15 +185,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dump", type=Path)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=1, help="embed the dump so many times over")
+    parser.add_argument("--run", choices=RUNS, help="one run in this process; prints JSON")
     arguments = parser.parse_args()
-    rates: dict[str, list[float]] = {"naive": [], "embedkit": []}
-    for _ in range(arguments.repeat):
-        for name, run in (("naive", run_naive), ("embedkit", run_ours)):
-            seconds, images = run(arguments.dump)
-            rates[name].append(images / seconds)
-            print(f"{name:9} {images:6,} images {seconds:7.1f} s {images / seconds:7.1f} images/s", flush=True)
-    naive, ours = (statistics.median(rates[name]) for name in ("naive", "embedkit"))
-    print(f"{os.cpu_count()} cores: embedkit {ours:.1f} images/s, naive {naive:.1f}, ratio {ours / naive:.2f}")
+    if arguments.run:
+        print(json.dumps(RUNS[arguments.run](arguments.dump)))
+        return
+    with tempfile.TemporaryDirectory(dir=arguments.dump.resolve().parent) as place:
+        dump = arguments.dump.resolve()
+        dump = _multiply(dump, arguments.copies, Path(place)) if arguments.copies > 1 else dump
+        stages, images = json.loads(
+            subprocess.check_output([sys.executable, __file__, str(dump), "--run", "stages"])  # fills the file cache
+        )
+        measured: dict[str, list[dict[str, float]]] = {"naive": [], "embedkit": []}
+        for _ in range(arguments.repeat):
+            for name, runs in measured.items():
+                runs.append(measure(name, dump))
+    print_tables(measured, stages, images)
 
 
 if __name__ == "__main__":
