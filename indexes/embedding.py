@@ -130,7 +130,7 @@ def _add_files(
         prepare, workers=settings.workers, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s
     )
     with ShardQueue(writer, encoders, settings.shard_files) as queue, ProgressMeter(walk.files, on_progress) as meter:
-        for rows, pictures in walk.read(pool, meter):
+        for rows, pictures in walk.read(pool, meter, queue.warm_up):
             queue.add(rows, pictures)
         if settings.forget_vanished:
             for path in walk.vanished:

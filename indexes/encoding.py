@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from embedkit.encoder import Encoder
 
 DIMENSION = 512
+NO_VECTORS: NDArray[np.float32] = np.empty((0, DIMENSION), np.float32)
 
 
 def space_of(encoder: Encoder) -> Space:
@@ -32,14 +33,18 @@ def space_of(encoder: Encoder) -> Space:
     )
 
 
-def encode_rows(
-    encoder: Encoder, pictures: NDArray[np.uint8], pictured: Sequence[bool] | NDArray[np.bool_]
+def encode_each(encoders: Sequence[Encoder], pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Vectors (n, d) of pictures (n, 256, 256), by the name of the space."""
+    return {encoder.name: encoder.encode(pictures) for encoder in encoders}
+
+
+def spread_rows(
+    vectors: Sequence[NDArray[np.float32]], pictured: Sequence[bool] | NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Encode `pictures` (n, 256, 256), those of the `pictured` rows; return vectors (rows, d), zero for other rows."""
-    vectors = np.zeros((len(pictured), DIMENSION), np.float32)
-    if len(pictures):
-        vectors[np.asarray(pictured, bool)] = encoder.encode(pictures)
-    return vectors
+    """Vectors (rows, d) with `vectors`, one after the other, at the `pictured` rows, and zero at the others."""
+    rows = np.zeros((len(pictured), DIMENSION), np.float32)
+    rows[np.asarray(pictured, bool)] = np.concatenate([NO_VECTORS, *vectors])
+    return rows
 
 
 def fill_space(writer: IndexWriter, encoder: Encoder) -> None:
@@ -48,5 +53,6 @@ def fill_space(writer: IndexWriter, encoder: Encoder) -> None:
         if encoder.name not in shard.vectors:
             stored = read_pictures(writer.folder / images_name(number), shard.rows)
             pictured = np.array([bool(data) for data in stored])
-            pictures = np.array([decode_picture(data) for data in stored if data], np.uint8)
-            writer.add_vectors(number, encoder.name, encode_rows(encoder, pictures, pictured), pictured)
+            pictures = [decode_picture(data) for data in stored if data]
+            vectors = [encoder.encode(np.array(pictures))] if pictures else []
+            writer.add_vectors(number, encoder.name, spread_rows(vectors, pictured), pictured)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -35,12 +35,18 @@ class Walk:
         """Walk over the sources, but for the index itself."""
         return (found for found in find_files(self._sources) if not found.path.is_relative_to(self._index_folder))
 
-    def read(self, pool: WorkerPool[FoundFile, Prepared], meter: ProgressMeter) -> Iterator[Prepared]:
-        """Yield the rows and pictures of every file that is new or changed, in the order of the walk."""
+    def read(
+        self, pool: WorkerPool[FoundFile, Prepared], meter: ProgressMeter, on_start: Callable[[], None]
+    ) -> Iterator[Prepared]:
+        """Yield the rows and pictures of every file that is new or changed, in the order of the walk.
+
+        `on_start` is called where there is any, while the workers start.
+        """
         to_read = self._to_read(meter)
         first = next(to_read, None)
         if first is not None:  # else there is no need to start the workers
             with pool:
+                on_start()
                 for found, outcome in pool.map(chain([first], to_read)):
                     prepared = outcome if isinstance(outcome, tuple) else _rejected(found, outcome.reason)
                     first_row = prepared[0][0]

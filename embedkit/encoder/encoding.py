@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from embedkit.encoder.weights import STARTER, EncoderWeights, read_encoder
 from embedkit.errors import UsageError
+from embedkit.image import PICTURE_SIDE
 
 BATCH_SIZE = 32
 """Every batch has this size, the last one padded: a vector must not depend on which pictures stood beside it."""
@@ -48,6 +49,10 @@ class Encoder:
         self.runtime = runtime
         self.precision = precision
         self._runtime = _start(weights, runtime, precision)
+
+    def warm_up(self) -> None:
+        """Do what takes long the first time (importing, compiling), for a caller that has nothing else to do yet."""
+        self.encode(np.zeros((1, PICTURE_SIDE, PICTURE_SIDE), np.uint8))
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512), not normalised."""
