@@ -118,12 +118,15 @@ class _Lines:
     def __init__(self, title: str) -> None:
         self._title = title
         self._start = self._last = time.monotonic()
+        self._done_before: int | None = None
 
     def __call__(self, done: int, total: int | None, detail: str = "") -> None:
         now = time.monotonic()
+        if self._done_before is None:
+            self._done_before = done - 1  # by an earlier run, which this one goes on from
         if now - self._last < _LINE_EVERY_S:
             return
         self._last = now
-        rate = done / (now - self._start)
+        rate = (done - self._done_before) / (now - self._start)
         left = f" of {total:,}, {(total - done) / rate / 60:.1f} min left" if total and rate else ""
         sys.stderr.write(f"{self._title}: {done:,}{left}, {rate:.1f}/s {detail}\n")

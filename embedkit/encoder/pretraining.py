@@ -178,7 +178,8 @@ class _Training:
 
     def train(self, batch: _Batch, progress: float) -> float:
         """One step of the optimizer; returns the loss."""
-        chunks = torch.split(torch.arange(len(batch.pictures)), 2 * (self.settings.chunk or self.settings.batch_size))
+        parts = -(-len(batch.pictures) // (2 * (self.settings.chunk or self.settings.batch_size)))
+        chunks = torch.arange(len(batch.pictures)).tensor_split(parts)  # of even size: none is too small for BatchNorm
         views = [self.render(batch, chunk) for chunk in chunks]
         targets = self.in_batch_order(torch.cat([self.compute(self.method.target, chunk) for chunk in views]), batch)
         codes = batch.codes.to(self.device)
@@ -231,7 +232,7 @@ def _check(data: TrainingSet, settings: PretrainingSettings, processes: Processe
     if len(data) < settings.batch_size:
         message = f"{len(data)} pictures are less than one batch: embed more, or choose a batch size below"
         raise UsageError("too-few-pictures", f"{message} {settings.batch_size}")
-    if 2 * settings.batch_size % processes.count:
+    if settings.batch_size % processes.count:
         raise UsageError("bad-batch-size", f"choose a batch size that {processes.count} processes can share evenly")
     if settings.precision not in ("bf16", "fp32"):
         raise UsageError("bad-precision", f"no precision '{settings.precision}': choose bf16 or fp32")

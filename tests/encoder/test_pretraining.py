@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from embedkit.encoder import Pretrained, PretrainingStep, TrainingSet, pretrain, save_encoder
+from embedkit.encoder import Pretrained, PretrainingStep, TrainingSet, pretrain, pretraining, save_encoder
 from embedkit.encoder.augmentation import HEAD_TRAINING
+from embedkit.encoder.checkpoint import write_tensors
 from embedkit.encoder.methods import METHODS, build_method
 from embedkit.encoder.network import build_backbone
 from embedkit.errors import EmbedkitError
@@ -50,6 +52,34 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, method: 
     resumed = pretrain(make_set(), settings, tmp_path / "broken.ckpt", on_step=steps.append)
     assert [step.done for step in steps] == [3, 4, 5, 6], "the first epoch was kept"
     assert _same(unbroken, resumed)
+
+
+def test_a_checkpoint_amid_an_epoch_is_as_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unbroken = pretrain(make_set(), SETTINGS, tmp_path / "unbroken.ckpt")
+    monkeypatch.setattr(pretraining, "_SAVE_EVERY_S", 0.0)
+    with pytest.raises(CutError):
+        pretrain(make_set(), SETTINGS, tmp_path / "broken.ckpt", on_step=_cut_at(3))
+    steps: list[PretrainingStep] = []
+    resumed = pretrain(make_set(), SETTINGS, tmp_path / "broken.ckpt", on_step=steps.append)
+    assert [step.done for step in steps] == [4, 5, 6]
+    assert _same(unbroken, resumed)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    path.write_bytes(b"earlier")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(EmbedkitError) as caught:
+            write_tensors(path, {"weights": torch.zeros(10_000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert caught.value.reason == "encoder-unwritable"
+    assert [file.name for file in tmp_path.iterdir()] == ["run.ckpt"]
+    assert path.read_bytes() == b"earlier"
 
 
 def test_a_killed_process_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
