@@ -1,10 +1,11 @@
-"""`embedkit classify`: the region of images, and whether they belong here at all."""
+"""`embedkit classify`: the region of images, and whether a person must look at them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,49 +13,71 @@ from embedkit.cli.console import Console
 from embedkit.cli.options import (
     DEFAULT_INDEX,
     AsJson,
-    EncoderSource,
     IndexPath,
     Modalities,
     Quiet,
-    SpaceName,
     Workers,
 )
 
 if TYPE_CHECKING:
+    from embedkit.heads import Ensemble
     from embedkit.indexes import Index
+    from embedkit.quality import Classification
 
 _AT_ONCE = 512
-COLUMNS = ("image_id", "path", "given_region", "region", "probability", "in_domain")
+COLUMNS = ("image_id", "path", "given_region", "region", "probability", "in_domain", "confident")
+T = TypeVar("T")
+Rows = list[tuple[object, ...]]
 
 
 def classify(
     sources: Annotated[
         list[Path] | None, typer.Argument(help="Files and folders; without, the images of the index with no label.")
     ] = None,
+    head: Annotated[
+        Path | None, typer.Option(help="A head file of `evaluate --head-out`; with SOURCES no index is needed.")
+    ] = None,
     all_images: Annotated[bool, typer.Option("--all", help="Without SOURCES: every image of the index.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the table to this .csv file.")] = None,
     index: IndexPath = DEFAULT_INDEX,
-    space: SpaceName = None,
-    encoder: EncoderSource = None,
+    space: Annotated[str | None, typer.Option(help="One vector space; without, the ensemble of all.")] = None,
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="The .safetensors file of an encoder that is not shipped. Repeatable.")
+    ] = None,
     modality: Modalities = None,
     workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Name the region of images by a head fitted to the index's labels."""
+    """Name the region of images by a head fitted to the index's labels, or by a head file.
+
+    Exit code 1 where an image is out of the domain, or its region not sure in 99 of 100 cases.
+    """
     from embedkit.errors import UsageError
+    from embedkit.heads import load_head
     from embedkit.indexes import Index
+    from embedkit.quality import fit_index_classifier
 
     console = Console(as_json, quiet)
     if out and out.suffix != ".csv":
         raise UsageError("output-format", f"{out}: end the name in .csv")
-    opened = Index.open(index)
+    if head and space:
+        raise UsageError("two-heads", "a head file names its own spaces: leave --space out")
+    fitted = load_head(head) if head else fit_index_classifier(Index.open(index), space=space)
+    rejected: list[tuple[str, str]] = []
     if sources:
-        rows, rejected = _classify_files(opened, sources, space, encoder, modality, workers)
+        rows = _classify_files(fitted, sources, encoder or [], modality, workers, rejected)
     else:
-        rows, rejected = _classify_index(opened, space, all_images), []
+        rows = _classify_index(Index.open(index), fitted, all_images)
+    _show(console, fitted, rows, rejected, out)
+
+
+def _show(console: Console, head: Ensemble, rows: Rows, rejected: list[tuple[str, str]], out: Path | None) -> None:
+    """Give the verdicts in the form asked for; exit with 1 where a person must look."""
     document = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
-    console.document({"images": document, "rejected": [{"path": path, "reason": reason} for path, reason in rejected]})
+    files = [{"path": path, "reason": reason} for path, reason in rejected]
+    thresholds = {name: found.facts() for name, found in zip(head.regions, head.thresholds, strict=True)}
+    console.document({"images": document, "rejected": files, "thresholds": thresholds})
     if out:
         from embedkit.report import write_csv
 
@@ -64,48 +87,53 @@ def classify(
         console.table(COLUMNS, rows)
     for path, reason in rejected:
         console.note(f"{path}: {reason}")
-    console.note(f"{len(rows):,} images classified, {len(rejected):,} files rejected")
+    doubtful = sum(not (image["in_domain"] and image["confident"]) for image in document)
+    console.note(f"{len(rows):,} images classified, {doubtful:,} need a look; {len(rejected):,} files rejected")
+    if doubtful:
+        raise typer.Exit(1)
 
 
-def _classify_index(index: Index, space: str | None, all_images: bool) -> list[tuple[object, ...]]:
+def _classify_index(index: Index, head: Ensemble, all_images: bool) -> Rows:
     import numpy as np
 
     from embedkit.quality import classify_index
 
     given = index.images["region"].to_pylist()
     rows = np.array([row for row, region in enumerate(given) if all_images or not region], np.int64)
-    found = classify_index(index, rows, space=space)
     facts = index.images.select(["image_id", "path", "region"]).take(rows).to_pylist()
-    verdicts = zip(facts, found.regions, found.probability.tolist(), found.in_domain.tolist(), strict=True)
-    return [(*fact.values(), region, round(probability, 4), inside) for fact, region, probability, inside in verdicts]
+    return [(*fact.values(), *verdict) for fact, verdict in _verdicts(facts, classify_index(index, rows, head))]
 
 
 def _classify_files(
-    index: Index,
+    head: Ensemble,
     sources: list[Path],
-    space: str | None,
-    encoder: str | None,
+    encoders: list[str],
     modality: list[str] | None,
     workers: int | None,
-) -> tuple[list[tuple[object, ...]], list[tuple[str, str]]]:
+    rejected: list[tuple[str, str]],
+) -> Rows:
     import numpy as np
 
-    from embedkit.cli.loading import LooseImage, encoder_of, read_images, reading_options
-    from embedkit.quality import fit_index_classifier
+    from embedkit.cli.loading import LooseImage, find_encoder, read_images, reading_options
+    from embedkit.image import PREPROCESSING_VERSION
+    from embedkit.quality import classify as classify_vectors
 
-    loaded, classifier = encoder_of(index, space, encoder), fit_index_classifier(index, space=space)
-    rows: list[tuple[object, ...]] = []
-    rejected: list[tuple[str, str]] = []
+    head.check_encoders(head.spaces, str(PREPROCESSING_VERSION))
+    loaded = {name: find_encoder(name, sha256, encoders) for name, sha256 in head.spaces.items()}
+    rows: Rows = []
     files = read_images(sources, reading_options(None, modality), workers)
     while part := list(islice(files, _AT_ONCE)):
         rejected += [(str(item[0]), item[1]) for item in part if not isinstance(item, LooseImage)]
         images = [item for item in part if isinstance(item, LooseImage)]
         if images:
             pictures = np.stack([image.picture for image in images])
-            found = classifier.classify(loaded.encode(pictures), pictures)
-            verdicts = zip(images, found.regions, found.probability.tolist(), found.in_domain.tolist(), strict=True)
-            rows += [
-                (image.image_id, str(image.path), image.region, region, round(probability, 4), in_domain)
-                for image, region, probability, in_domain in verdicts
-            ]
-    return rows, rejected
+            vectors = {name: maker.encode(pictures) for name, maker in loaded.items()}
+            verdicts = _verdicts(images, classify_vectors(head, vectors, pictures))
+            rows += [(image.image_id, str(image.path), image.region, *verdict) for image, verdict in verdicts]
+    return rows
+
+
+def _verdicts(images: list[T], found: Classification) -> Iterator[tuple[T, tuple[object, ...]]]:
+    """Each image with its region, probability, and whether it is in the domain and confident."""
+    columns = (found.probability.round(4).tolist(), found.in_domain.tolist(), found.confident.tolist())
+    return zip(images, zip(found.regions, *columns, strict=True), strict=True)

@@ -50,13 +50,25 @@ def encoder_for(path: Path, source: str, precision: str, runtime: str) -> Encode
 
 def encoder_of(index: Index, space: str | None, source: str | None) -> Encoder:
     """The encoder that made a space of the index; `source` where it is no shipped one. Raises EncoderError."""
-    from embedkit.encoder import load_encoder
+    name = index.space_name(space)
+    made = index.spaces[name]
+    return find_encoder(name, made.encoder, [source] if source else [], made.precision, made.runtime)
 
-    made = index.spaces[index.space_name(space)]
-    encoder = load_encoder(encoder_source(index, space, source), made.precision, made.runtime)
-    if encoder.sha256 != made.encoder:
-        raise _mismatch(index.space_name(space))
-    return encoder
+
+def find_encoder(
+    space: str, sha256: str, sources: Sequence[str], precision: str = "auto", runtime: str = "auto"
+) -> Encoder:
+    """The encoder with these weights, among `sources` and the shipped one of the space's name.
+
+    Raises EncoderError `encoder-mismatch` where it is none of them.
+    """
+    from embedkit.encoder import load_encoder, shipped_encoders
+
+    for source in (*sources, *(name for name in shipped_encoders() if name == space)):
+        encoder = load_encoder(source, precision, runtime)
+        if encoder.sha256 == sha256:
+            return encoder
+    raise _mismatch(space)
 
 
 def explainer_of(index: Index, space: str | None, source: str | None) -> Explainer:
@@ -65,7 +77,8 @@ def explainer_of(index: Index, space: str | None, source: str | None) -> Explain
     from embedkit.quality import fit_index_classifier
 
     found = encoder_source(index, space, source)
-    return Explainer.load(found, fit_index_classifier(index, space=space).head)
+    (member,) = fit_index_classifier(index, space=index.space_name(space)).members
+    return Explainer.load(found, member.head)
 
 
 def encoder_source(index: Index, space: str | None, source: str | None) -> str:

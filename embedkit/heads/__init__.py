@@ -1,7 +1,10 @@
 """Heads on frozen vectors: a linear and a neighbour classifier of regions, and their out-of-fold probabilities."""
 
+from embedkit.heads.confidence import NEVER, Threshold, find_thresholds
 from embedkit.heads.cross_validation import FoldedHeads, cross_validate, fit_head
-from embedkit.heads.folds import assign_folds, number_groups
+from embedkit.heads.domain import Domain, fit_domain
+from embedkit.heads.ensemble import Ensemble, Member, Vectors, blend, fit_blend, fit_ensemble
+from embedkit.heads.folds import assign_folds, assign_parts, number_groups
 from embedkit.heads.knn import vote
 from embedkit.heads.linear import LinearHead, fit_linear
 from embedkit.heads.moments import Moments, add_up
@@ -10,16 +13,28 @@ from embedkit.heads.storage import load_head, save_head
 from embedkit.heads.whitening import whiten
 
 __all__ = [
+    "NEVER",
+    "Domain",
+    "Ensemble",
     "FoldedHeads",
     "LinearHead",
+    "Member",
     "Moments",
     "Neighbourhood",
     "Neighbours",
     "Search",
+    "Threshold",
+    "Vectors",
     "add_up",
     "assign_folds",
+    "assign_parts",
+    "blend",
     "build_search",
     "cross_validate",
+    "find_thresholds",
+    "fit_blend",
+    "fit_domain",
+    "fit_ensemble",
     "fit_head",
     "fit_linear",
     "keep_first",

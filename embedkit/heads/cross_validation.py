@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,16 +39,22 @@ class FoldedHeads:
         self.folds = assign_folds(codes, groups, min(folds, patients), seed)
         self._sums = [self._sum_up(self.folds == fold) for fold in range(int(self.folds.max()) + 1)]
 
+    def moments(self, dropped: npt.NDArray[np.bool_] | None = None) -> Moments:
+        """Return the sums over all labelled images but the `dropped`, bool (N,)."""
+        return add_up(self._sums_without(dropped))
+
+    def rounds(self, dropped: npt.NDArray[np.bool_] | None = None) -> Iterator[tuple[Ints, Moments]]:
+        """Yield the rows of each fold, int64 (M,), with the sums over all other folds but the `dropped` images."""
+        sums = self._sums_without(dropped)
+        total = add_up(sums)
+        for fold, own in enumerate(sums):
+            yield np.flatnonzero(self.folds == fold), total - own
+
     def logits(self, dropped: npt.NDArray[np.bool_] | None = None) -> Floats:
         """Return out-of-fold logits, float32 (N, K), of heads fitted without the `dropped` images, bool (N,)."""
-        sums = self._sums
-        if dropped is not None:
-            sums = [own - self._sum_up((self.folds == fold) & dropped) for fold, own in enumerate(sums)]
-        total = add_up(sums)
         logits = np.empty((len(self.codes), self.classes), dtype=np.float32)
-        for fold, own in enumerate(sums):
-            rows = np.flatnonzero(self.folds == fold)
-            logits[rows] = fit_linear(total - own, ("",) * self.classes).logits(self.vectors[rows])
+        for rows, seen in self.rounds(dropped):
+            logits[rows] = fit_linear(seen, ("",) * self.classes).logits(self.vectors[rows])
         return logits
 
     def probabilities(self, dropped: npt.NDArray[np.bool_] | None = None) -> Floats:
@@ -57,9 +65,12 @@ class FoldedHeads:
 
     def head(self, regions: tuple[str, ...], encoder: str = "") -> LinearHead:
         """Fit one head to all labelled images, its temperature the one that held-out patients taught."""
-        return fit_linear(add_up(self._sums), regions, encoder=encoder).cooled(
-            fit_temperature(self.logits(), self.codes)
-        )
+        return fit_linear(self.moments(), regions, encoder=encoder).cooled(fit_temperature(self.logits(), self.codes))
+
+    def _sums_without(self, dropped: npt.NDArray[np.bool_] | None) -> list[Moments]:
+        if dropped is None:
+            return self._sums
+        return [own - self._sum_up((self.folds == fold) & dropped) for fold, own in enumerate(self._sums)]
 
     def _sum_up(self, chosen: npt.NDArray[np.bool_]) -> Moments:
         return Moments.of(self.vectors, np.where(chosen, self.codes, -1), self.classes)

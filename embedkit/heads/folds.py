@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,27 +23,33 @@ def number_groups(groups: npt.ArrayLike | None, count: int) -> Ints:
 
 
 def assign_folds(codes: Ints, groups: Ints, folds: int = 5, seed: int = 0) -> Ints:
-    """Deal patient groups to folds, int64 (N,) of 0..folds-1.
+    """Deal patient groups to folds of like size, int64 (N,) of 0..folds-1; see `assign_parts`."""
+    return assign_parts(codes, groups, (1.0,) * folds, seed)
+
+
+def assign_parts(codes: Ints, groups: Ints, shares: Sequence[float], seed: int = 0) -> Ints:
+    """Deal patient groups to parts whose sizes are as `shares`, int64 (N,) of 0..len(shares)-1.
 
     `codes` are class numbers (N,), -1 where there is no label; `groups` are group numbers (N,). Groups are dealt
-    largest first, in an order that `seed` shuffles, to the fold that has the fewest images of the group's commonest
-    class, then the fewest images. A class with at least `folds` groups of like size so reaches every fold.
+    largest first, in an order that `seed` shuffles, to the part that has the fewest images of the group's commonest
+    class for its share (Webster's method of apportionment), then the fewest images. A class with groups enough of like
+    size so reaches every part in proportion.
     """
     _, groups = np.unique(groups, return_inverse=True)
     sizes = np.bincount(groups)
     common = _commonest_class(codes, groups)
     shuffled = np.random.default_rng(seed).permutation(len(sizes))
     order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
-    of_class = {code: [0] * folds for code in set(common.tolist())}
-    total = [0] * folds
-    fold_of = np.zeros(len(sizes), dtype=np.int64)
+    of_class = {code: [0] * len(shares) for code in set(common.tolist())}
+    total = [0] * len(shares)
+    part_of = np.zeros(len(sizes), dtype=np.int64)
     for group in order.tolist():
         held, size = of_class[int(common[group])], int(sizes[group])
-        fold = min(range(folds), key=lambda f: (held[f], total[f]))
-        held[fold] += size
-        total[fold] += size
-        fold_of[group] = fold
-    return fold_of[groups]
+        part = min(range(len(shares)), key=lambda p: ((held[p] + size / 2) / shares[p], total[p] / shares[p]))
+        held[part] += size
+        total[part] += size
+        part_of[group] = part
+    return part_of[groups]
 
 
 def _commonest_class(codes: Ints, groups: Ints) -> Ints:

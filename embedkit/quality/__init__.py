@@ -2,7 +2,7 @@
 
 from embedkit.quality.classification import (
     Classification,
-    RegionClassifier,
+    classify,
     classify_index,
     fit_classifier,
     fit_index_classifier,
@@ -18,7 +18,7 @@ __all__ = [
     "Graph",
     "IssueTable",
     "LabelRanking",
-    "RegionClassifier",
+    "classify",
     "classify_index",
     "find_graph",
     "find_label_issues",

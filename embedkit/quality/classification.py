@@ -1,28 +1,26 @@
-"""Naming the region of images, and telling those that no region fits.
+"""Naming the region of images, and telling those that need a person.
 
 A head is fitted to the labelled images of an index, without the labels that look wrong and the images that look
-foreign. An image is in the domain where its 10 nearest of those are about as near as theirs are to each other.
+foreign. It comes with what it may be believed (see `heads.ensemble`): whether an image is of its domain, and from which
+confidence on each region is right 99 times of 100.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from embedkit.errors import UsageError
-from embedkit.heads import LinearHead, Neighbours, Search, build_search, fit_head, walk_neighbours
-from embedkit.heads.moments import Floats
+from embedkit.heads import Ensemble, Vectors, fit_ensemble
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
-from embedkit.indexes.vectors import usable
 from embedkit.quality.inputs import check_input
 from embedkit.quality.pictures import Numbers, Pictures, score_pictures, score_unusable
 from embedkit.quality.screening import screen_labels
-from embedkit.quality.surroundings import AROUND
 
-_DOMAIN_QUANTILE = 0.995
 _BLANK = 0.5
 """The score of `score_unusable` above which a picture shows nothing."""
 
@@ -36,76 +34,82 @@ class Classification:
     probability: Numbers
     """float64 (N,): of the region named."""
     in_domain: Flags
-    """bool (N,): false where no region of the index fits; its region then means nothing."""
+    """bool (N,): false where no region of the head fits; its region then means nothing."""
+    confident: Flags
+    """bool (N,): the probability is one at which the region named is right 99 times of 100."""
+
+    @property
+    def trusted(self) -> Flags:
+        """Bool (N,): in the domain and confident; the others need a person."""
+        return self.in_domain & self.confident
 
 
-@dataclass(frozen=True)
-class RegionClassifier:
-    """A head with the images it was fitted to."""
+def classify(head: Ensemble, vectors: Vectors, pictures: Pictures | None = None) -> Classification:
+    """Classify images by raw vectors, float32 (N, D), of each of the head's spaces.
 
-    head: LinearHead
-    search: Search
-    """Among the images it was fitted to."""
-    reach: float
-    """The mean distance to the 10 nearest beyond which an image is out of the domain."""
-
-    def classify(self, vectors: Floats, pictures: Pictures | None = None) -> Classification:
-        """Classify raw vectors, float32 (N, D), of the same encoder.
-
-        With their `pictures`, uint8 (N, 256, 256), blank ones too are told to be out of the domain.
-        Raises UsageError `bad-vectors` for another shape, or a vector that is zero or not finite.
-        """
-        width = self.head.weight.shape[1]
-        if vectors.ndim != 2 or vectors.shape[1] != width or not usable(vectors).all():
-            raise UsageError("bad-vectors", f"vectors must be finite, not zero, of shape (N, {width})")
-        probabilities = self.head.probabilities(vectors)
-        names = tuple(self.head.regions[best] for best in probabilities.argmax(axis=1).tolist())
-        near = _distance(Neighbours(*self.search(vectors, AROUND)))
-        in_domain = near <= self.reach
-        if pictures is not None:
-            in_domain &= score_unusable(pictures) <= _BLANK
-        return Classification(names, probabilities.max(axis=1).astype(np.float64), in_domain)
-
-
-def fit_classifier(
-    labels: npt.ArrayLike, vectors: Floats, groups: npt.ArrayLike | None = None, *, encoder: str = "", seed: int = 0
-) -> RegionClassifier:
-    """Fit a classifier to labelled images; the arguments are those of `rank_label_issues`.
-
-    Raises UsageError `too-few-labels` where fewer than two classes have a label that can be trusted.
+    With their `pictures`, uint8 (N, 256, 256), blank ones too are told to be out of the domain.
+    Raises UsageError `bad-vectors` for a space that is missing, another shape, or a vector that is zero or not finite.
     """
-    data = check_input(labels, vectors, None, groups, None)
-    ranking = screen_labels(labels, vectors, groups, seed=seed).labels
-    trusted = (ranking.given >= 0) & ~ranking.is_issue
-    if len(np.unique(data.codes[trusted])) < 2:
-        raise UsageError("too-few-labels", "images of at least two regions must have a label to classify others")
-    points, own = np.asarray(vectors, dtype=np.float32)[trusted], data.groups[trusted]
-    head = fit_head(points, data.codes[trusted], own, data.classes, encoder=encoder, seed=seed)
-    search = build_search(points)
-    near = [_distance(hood.strangers) for hood in walk_neighbours(search, points, own, AROUND)]
-    return RegionClassifier(head, search, float(np.quantile(np.concatenate(near), _DOMAIN_QUANTILE)))
+    probabilities = head.probabilities(vectors)
+    in_domain = head.contains(vectors)
+    if pictures is not None:
+        in_domain &= score_unusable(pictures) <= _BLANK
+    names = tuple(head.regions[best] for best in probabilities.argmax(axis=1).tolist())
+    return Classification(names, probabilities.max(axis=1).astype(np.float64), in_domain, head.passes(probabilities))
 
 
-def fit_index_classifier(index: Index, *, space: str | None = None, seed: int = 0) -> RegionClassifier:
-    """Fit a classifier to the labelled images of an index; raises as `fit_classifier` and `Index.vectors` do."""
-    regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
-    blank = score_pictures(len(regions), index.pictures) > _BLANK
-    encoder = index.spaces[index.space_name(space)].encoder
-    return fit_classifier(np.where(blank, "", regions), index.vectors(space), patients, encoder=encoder, seed=seed)
-
-
-def classify_index(
-    index: Index, rows: npt.NDArray[np.int64], *, space: str | None = None, seed: int = 0
-) -> Classification:
-    """Name the region of images of an index, by its labelled images; raises as `fit_index_classifier` does."""
-    classifier = fit_index_classifier(index, space=space, seed=seed)
-    found = classifier.classify(index.vectors(space)[rows])
+def classify_index(index: Index, rows: npt.NDArray[np.int64], head: Ensemble) -> Classification:
+    """Classify images of an index; raises EncoderError `head-of-another-encoder` where its vectors do not fit."""
+    encoders = {name: space.encoder for name, space in index.spaces.items()}
+    head.check_encoders(encoders, next(iter(index.spaces.values())).preprocessing)
+    found = classify(head, {name: index.vectors(name)[rows] for name in head.spaces})
     blank = score_pictures(len(rows), lambda part: index.pictures(rows[part])) > _BLANK
     return replace(found, in_domain=found.in_domain & ~blank)
 
 
-def _distance(near: Neighbours) -> Floats:
-    """The mean distance to the neighbours there are, float32 (M,)."""
-    there = near.rows >= 0
-    total = np.where(there, (1 - near.cosine) / 2, 0).sum(axis=1)
-    return np.asarray(total / np.maximum(there.sum(axis=1), 1), dtype=np.float32)
+def fit_classifier(
+    labels: npt.ArrayLike,
+    vectors: Vectors,
+    groups: npt.ArrayLike | None = None,
+    *,
+    encoders: Mapping[str, str] | None = None,
+    preprocessing: str = "",
+    seed: int = 0,
+) -> Ensemble:
+    """Fit a head to labelled images, by vectors of one or more spaces; labels and groups as for `rank_label_issues`.
+
+    A label that any space doubts teaches nothing. Raises UsageError `too-few-labels` where fewer than two classes have
+    a label that can be trusted, `too-few-patients` where they are all of one patient.
+    """
+    data = check_input(labels, next(iter(vectors.values())), None, groups, None)
+    trusted = data.codes >= 0
+    for points in vectors.values():
+        ranking = screen_labels(labels, points, groups, seed=seed).labels
+        trusted &= (ranking.given >= 0) & ~ranking.is_issue
+    if len(np.unique(data.codes[trusted])) < 2:
+        raise UsageError("too-few-labels", "images of at least two regions must have a label to classify others")
+    return fit_ensemble(
+        vectors,
+        data.codes,
+        data.groups,
+        data.classes,
+        encoders=encoders,
+        preprocessing=preprocessing,
+        dropped=~trusted,
+        seed=seed,
+    )
+
+
+def fit_index_classifier(index: Index, *, space: str | None = None, seed: int = 0) -> Ensemble:
+    """Fit a head to the labelled images of an index, by one space or all; raises as `fit_classifier` does."""
+    names = [index.space_name(space)] if space else list(index.spaces)
+    regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
+    blank = score_pictures(len(regions), index.pictures) > _BLANK
+    return fit_classifier(
+        np.where(blank, "", regions),
+        {name: index.vectors(name) for name in names},
+        patients,
+        encoders={name: index.spaces[name].encoder for name in names},
+        preprocessing=index.spaces[names[0]].preprocessing,
+        seed=seed,
+    )

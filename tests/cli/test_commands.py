@@ -138,15 +138,17 @@ def test_explain_draws_an_image_of_the_index_and_a_file_alike(site: Site, tmp_pa
 def test_classify_names_missing_labels_and_gates_files(site: Site, tmp_path: Path) -> None:
     index = Index.open(site.index)
     missing = sum(not region for region in index.images["region"].to_pylist())
-    run("classify", "--index", site.index, "--out", tmp_path / "regions.csv")
+    run("classify", "--index", site.index, "--out", tmp_path / "regions.csv", code=1)
     rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
     assert len(rows) == missing
     path = index.images["path"][3].as_py()
-    document = json.loads(run("classify", path, "--index", site.index, "--json").stdout)
+    document = json.loads(run("classify", path, "--index", site.index, "--json", code=1).stdout)
     (image,) = document["images"]
     assert image["region"]
     assert 0 <= image["probability"] <= 1
     assert image["in_domain"] in (True, False)
+    assert image["confident"] is False, "84 images cannot show that 99 of 100 are right"
+    assert document["thresholds"][image["region"]]["confidence"] is None
 
 
 def test_info_lists_spellings_and_what_they_became(site: Site) -> None:

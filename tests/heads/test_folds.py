@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedkit.heads import assign_folds, number_groups
+from embedkit.heads import assign_folds, assign_parts, number_groups
 
 
 @settings(deadline=None)
@@ -33,3 +33,15 @@ def test_the_seed_decides():
 def test_images_without_a_group_are_groups_of_their_own():
     assert number_groups(["a", "", "b", None, "a", ""], 6).tolist() == [0, 2, 1, 3, 0, 4]
     assert number_groups(None, 3).tolist() == [0, 1, 2]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 3), st.integers(10, 60), st.integers(0, 100))
+def test_parts_are_as_large_as_their_shares_in_every_class(images, patients, seed):
+    codes = np.repeat([0, 1, 2], [patients * images, 2 * patients * images, 3 * patients * images])
+    groups = np.arange(len(codes)) // images
+    part = assign_parts(codes, groups, (0.64, 0.16, 0.2), seed)
+    for code in range(3):
+        held = np.bincount(part[codes == code], minlength=3) / images
+        expected = np.array([0.64, 0.16, 0.2]) * (code + 1) * patients
+        assert (np.abs(held - expected) <= 1).all()

@@ -46,7 +46,7 @@ class MemoryIndex:
                 "patient": list(patients),
             }
         )
-        self.spaces = {"simclr": SimpleNamespace(encoder="0" * 64)}
+        self.spaces = {"simclr": SimpleNamespace(encoder="0" * 64, preprocessing="1")}
         self._vectors, self._pictures, self._search = vectors, pictures, build_search(vectors) if len(vectors) else None
 
     def __len__(self):

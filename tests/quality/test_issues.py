@@ -6,8 +6,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embedkit.errors import IndexFolderError, UsageError
-from embedkit.quality import ISSUES, IssueTable, classify_index, find_label_issues, fit_index_classifier
+from embedkit.errors import EncoderError, IndexFolderError, UsageError
+from embedkit.quality import (
+    ISSUES,
+    IssueTable,
+    classify,
+    classify_index,
+    find_label_issues,
+    fit_classifier,
+    fit_index_classifier,
+)
 from embedkit.quality.table import SCHEMA
 
 from .conftest import Archive, MemoryIndex, draw_exposure
@@ -144,22 +152,30 @@ def test_a_folder_that_is_missing_is_one_clear_error(tmp_path, issues):
 
 
 def test_images_are_classified_and_foreign_ones_told(archive):
-    found = classify_index(archive.index, np.arange(len(archive.region)))
+    found = classify_index(archive.index, np.arange(len(archive.region)), fit_index_classifier(archive.index))
     usual = np.setdiff1d(np.arange(len(archive.region)), [*archive.foreign, *archive.blank])
     assert (np.array(found.regions)[usual] == archive.region[usual]).mean() > 0.9
     assert found.in_domain[usual].mean() > 0.95
     assert found.in_domain[archive.foreign].mean() < 0.2
     assert not found.in_domain[archive.blank].any()
     assert ((found.probability > 0) & (found.probability <= 1)).all()
+    assert not found.confident.any(), "160 images cannot show that 99 of 100 are right"
+    assert (found.trusted == (found.in_domain & found.confident)).all()
 
 
 def test_new_vectors_are_classified(archive):
     vectors = archive.index.vectors()
-    classifier = fit_index_classifier(archive.index)
-    assert classifier.classify(vectors[:7] * 3).regions == classifier.classify(vectors).regions[:7]
+    head = fit_index_classifier(archive.index)
+    assert classify(head, {"simclr": vectors[:7] * 3}).regions == classify(head, {"simclr": vectors}).regions[:7]
     blank = archive.blank[:1]
-    assert not classifier.classify(vectors[blank], archive.index.pictures(blank)).in_domain.any()
+    assert not classify(head, {"simclr": vectors[blank]}, archive.index.pictures(blank)).in_domain.any()
     with pytest.raises(UsageError, match="finite"):
-        classifier.classify(np.zeros((2, 32), np.float32))
+        classify(head, {"simclr": np.zeros((2, 32), np.float32)})
     with pytest.raises(UsageError, match="two regions"):
         fit_index_classifier(small_index(["hand"] * 20))
+
+
+def test_a_head_of_other_vectors_is_refused(archive):
+    head = fit_classifier(archive.index.images["region"].to_pylist(), {"simclr": archive.index.vectors()})
+    with pytest.raises(EncoderError, match="another encoder"):
+        classify_index(archive.index, np.arange(3), head)
