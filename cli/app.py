@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 from embedkit.cli.classify import classify
 from embedkit.cli.demo import demo
 from embedkit.cli.embed import embed
+from embedkit.cli.evaluate import evaluate
 from embedkit.cli.explain import explain
 from embedkit.cli.find_label_issues import find_label_issues
 from embedkit.cli.gauges import gauges
@@ -42,6 +43,7 @@ for command in (
     explain,
     gauges,
     pretrain,
+    evaluate,
     report,
     info,
     verify,

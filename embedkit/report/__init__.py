@@ -1,11 +1,13 @@
-"""Reports: contact sheets, a page of suspects, maps of a vector space, explanations."""
+"""Reports: contact sheets, a page of suspects, maps of a vector space, explanations, evaluations."""
 
 from embedkit.report.contact_sheet import contact_sheet, draw_neighbours
+from embedkit.report.evaluation_tables import Table, to_summary, wide_tables
 from embedkit.report.explanation import draw_explanation
 from embedkit.report.files import (
     write_attention,
     write_contact_sheet,
     write_csv,
+    write_evaluation,
     write_explanation,
     write_issues_page,
     write_map_figure,
@@ -20,6 +22,7 @@ from embedkit.report.projection import project
 __all__ = [
     "Finding",
     "RegionMap",
+    "Table",
     "contact_sheet",
     "draw_explanation",
     "draw_map",
@@ -28,9 +31,12 @@ __all__ = [
     "make_map",
     "map_page",
     "project",
+    "to_summary",
+    "wide_tables",
     "write_attention",
     "write_contact_sheet",
     "write_csv",
+    "write_evaluation",
     "write_explanation",
     "write_issues_page",
     "write_map_figure",

@@ -2,67 +2,67 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedkit.evaluation import Evaluation, Interval
+from embedkit.report.figure import render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_GREY = "#666666"
-_STYLE = {
-    "font.size": 10,
-    "font.family": "DejaVu Sans",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _GREY,
-    "axes.labelcolor": "#222222",
-    "xtick.color": _GREY,
-    "ytick.color": _GREY,
-    "svg.hashsalt": "embedkit",
-}
+_INK, _GREY, _FAINT = "#222222", "#666666", "#e8e8e8"
 
 
-def draw_figures(evaluation: Evaluation) -> Iterator[tuple[str, bytes, bytes]]:
-    """Yield the name of each figure, as SVG and as PNG; one without data is left out."""
-    from matplotlib import rc_context  # noqa: PLC0415 (slow to import)
-
-    with rc_context(_STYLE):
-        figures = {"accuracy": _accuracy(evaluation), "reliability": _reliability(evaluation)}
-        figures["confusion"] = _confusion(evaluation)
-        if evaluation.fractions:
-            figures["label-fractions"] = _fractions(evaluation)
-        for name, figure in figures.items():
-            svg, png = io.BytesIO(), io.BytesIO()
-            figure.savefig(svg, format="svg", metadata={"Date": None}, bbox_inches="tight")
-            figure.savefig(png, format="png", dpi=160, bbox_inches="tight")
-            yield name, svg.getvalue(), png.getvalue()
-
-
-def _new(width: float, height: float) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure  # noqa: PLC0415 (no window, no global state)
-
-    figure = Figure(figsize=(width, height))
-    return figure, figure.subplots()
+def draw_evaluation(evaluation: Evaluation) -> Iterator[tuple[str, bytes]]:
+    """Yield the file name and the content of each figure, as SVG and as PNG; one without data is left out."""
+    regions = len(evaluation.regions)
+    figures: dict[str, tuple[Callable[[Evaluation, Figure], None], float, float]] = {
+        "accuracy": (_draw_accuracy, 7, 1.6 + 0.42 * regions),
+        "reliability": (_draw_reliability, 5, 5.2),
+        "confusion": (_draw_confusion, 2.6 + 0.5 * regions, 2 + 0.42 * regions),
+    }
+    if evaluation.fractions:
+        figures["label-fractions"] = (_draw_fractions, 8, 4.6)
+    for name, (draw, width, height) in figures.items():
+        for kind in ("svg", "png"):
+            yield f"{name}.{kind}", render(partial(draw, evaluation), width, height, kind)
 
 
-def _accuracy(evaluation: Evaluation) -> Figure:
+def _axes(figure: Figure) -> Axes:
+    """Plain axes: two spines, a quiet frame, dark labels."""
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[:].set_color(_GREY)
+    axes.tick_params(color=_GREY, labelcolor=_INK)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _spread(found: Sequence[Interval]) -> np.ndarray:
+    """How far the intervals reach down and up from their values, percent, (2, N)."""
+    reach = np.array([[one.value - one.low, one.high - one.value] for one in found]).T
+    return np.asarray(100 * np.maximum(reach, 0))
+
+
+def _draw_accuracy(evaluation: Evaluation, figure: Figure) -> None:
     """Accuracy by region of the linear heads and their ensemble (table 1 and 2 of the paper), the hardest below."""
     scores = [score for score in evaluation.scores if not score.method.endswith("kNN")]
     order = np.argsort([-score.value for score in scores[-1].regions], kind="stable")
     names = ["all images", *(evaluation.regions[place] for place in order)]
-    figure, axes = _new(7, 1.2 + 0.42 * len(names))
+    axes = _axes(figure)
     height = np.arange(len(names), 0, -1.0)
-    for number, (score, colour) in enumerate(zip(scores, _cycle(), strict=False)):
+    for number, (score, colour) in enumerate(zip(scores, cycle(_COLOURS), strict=False)):
         found = [score.overall, *(score.regions[place] for place in order)]
         shift = 0.16 * ((len(scores) - 1) / 2 - number)
-        _points(axes, [100 * one.value for one in found], height + shift, found, colour)
+        x = [100 * one.value for one in found]
+        axes.errorbar(x, height + shift, xerr=_spread(found), fmt="o", markersize=5, color=colour, elinewidth=1.4)
         axes.annotate(
             score.method,
             (1, 1),
@@ -73,27 +73,21 @@ def _accuracy(evaluation: Evaluation) -> Figure:
             color=colour,
         )
     axes.axhline(len(names) - 0.5, color="#cccccc", linewidth=0.8)
-    axes.set_yticks(height, names, color="#222222")
+    axes.set_yticks(height, names, color=_INK)
     axes.set_ylim(0.4, len(names) + 0.6)
     axes.set_xlim(right=100.5)
-    axes.grid(axis="x", color="#eeeeee")
+    axes.grid(axis="x", color=_FAINT)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("top-1 accuracy, % with 95% interval over patients")
-    return figure
 
 
-def _points(axes: Axes, x: list[float], y: np.ndarray, found: Sequence[Interval], colour: str) -> None:
-    spread = np.array([[one.value - one.low, one.high - one.value] for one in found]).T
-    axes.errorbar(x, y, xerr=100 * np.maximum(spread, 0), fmt="o", markersize=5, color=colour, elinewidth=1.4)
-
-
-def _fractions(evaluation: Evaluation) -> Figure:
+def _draw_fractions(evaluation: Evaluation, figure: Figure) -> None:
     """Accuracy by fraction of the labels on a log axis (figure 2 of the paper)."""
-    figure, axes = _new(7, 4.4)
+    axes = _axes(figure)
     methods = list(dict.fromkeys(score.method for score in evaluation.fractions))
     ends = []
-    for number, (method, colour) in enumerate(zip(methods, _cycle(), strict=False)):
+    for number, (method, colour) in enumerate(zip(methods, cycle(_COLOURS), strict=False)):
         scores = [score for score in evaluation.fractions if score.method == method]
         x = np.array([100 * score.fraction for score in scores]) * 1.03 ** (number - (len(methods) - 1) / 2)
         mean = np.array([score.mean for score in scores])
@@ -107,13 +101,12 @@ def _fractions(evaluation: Evaluation) -> Figure:
     axes.set_xscale("log")
     axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}%\n{labels[share]:,}" for share in shares])
     axes.minorticks_off()
-    axes.grid(axis="y", color="#eeeeee")
+    axes.grid(axis="y", color=_FAINT)
     axes.set_xlabel("fraction and number of labels learnt from")
     axes.set_ylabel("top-1 accuracy, %")
     low, high = axes.get_ylim()
     axes.set_ylim(low, min(high, 101))
     _name_lines(axes, ends)
-    return figure
 
 
 def _name_lines(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
@@ -127,18 +120,18 @@ def _name_lines(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
         )
 
 
-def _reliability(evaluation: Evaluation) -> Figure:
+def _draw_reliability(evaluation: Evaluation, figure: Figure) -> None:
     """Confidence against accuracy of the best method, before and after temperature scaling; the diagonal is honest."""
     found = evaluation.calibration[-1]
-    figure, axes = _new(4.8, 4.8)
+    axes = _axes(figure)
     axes.plot([0, 100], [0, 100], color="#bbbbbb", linewidth=1)
     axes.annotate("means what it says", (30, 31), rotation=45, rotation_mode="anchor", color="#888888", fontsize=9)
     stages = (("before scaling", found.before, found.bins_before), ("after", found.after, found.bins_after))
     for number, ((stage, error, bins), colour) in enumerate(zip(stages, _COLOURS[1::-1], strict=False)):
         x = [100 * one.confidence for one in bins]
-        y = np.array([one.accuracy.value for one in bins])
-        spread = np.array([[one.accuracy.value - one.accuracy.low, one.accuracy.high - one.accuracy.value] for one in bins])
-        axes.errorbar(x, 100 * y, yerr=100 * np.maximum(spread.T, 0), fmt="o-", markersize=4, color=colour, elinewidth=1)
+        y = [100 * one.accuracy.value for one in bins]
+        spread = _spread([one.accuracy for one in bins])
+        axes.errorbar(x, y, yerr=spread, fmt="o-", markersize=4, color=colour, elinewidth=1)
         text = f"{stage}: error {100 * error.value:.1f}% ({100 * error.low:.1f} to {100 * error.high:.1f})"
         axes.annotate(text, (0.03, 0.96 - 0.06 * number), xycoords="axes fraction", color=colour, va="top")
     axes.set_xlim(0, 101)
@@ -146,28 +139,21 @@ def _reliability(evaluation: Evaluation) -> Figure:
     axes.set_aspect("equal")
     axes.set_xlabel("confidence, %")
     axes.set_ylabel(f"accuracy of {found.method}, %")
-    return figure
 
 
-def _confusion(evaluation: Evaluation) -> Figure:
+def _draw_confusion(evaluation: Evaluation, figure: Figure) -> None:
     """Given against named regions: counts, shaded by their share of the row."""
     size = len(evaluation.regions)
     counts = evaluation.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _new(2.2 + 0.5 * size, 1.8 + 0.42 * size)
+    axes = _axes(figure)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if shares[row, column] > 0.55 else "#222222"
+        colour = "white" if shares[row, column] > 0.55 else _INK
         axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(size), evaluation.regions, rotation=40, ha="right", rotation_mode="anchor", color="#222222")
-    axes.set_yticks(range(size), evaluation.regions, color="#222222")
+    axes.set_xticks(range(size), evaluation.regions, rotation=40, ha="right", rotation_mode="anchor", color=_INK)
+    axes.set_yticks(range(size), evaluation.regions, color=_INK)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(f"named by {evaluation.calibration[-1].method}")
     axes.set_ylabel("given")
-    return figure
-
-
-def _cycle() -> Iterator[str]:
-    while True:
-        yield from _COLOURS

@@ -95,8 +95,7 @@ def to_markdown(evaluation: Evaluation) -> str:
     """All wide tables as one Markdown page."""
     parts = [
         "# Evaluation",
-        f"{evaluation.images:,} labelled images of {evaluation.patients:,} patients, {len(evaluation.regions)} regions. "
-        f"Judged: {evaluation.protocol}.",
+        f"{evaluation.images:,} labelled images of {evaluation.patients:,} patients: {evaluation.protocol}.",
         *evaluation.notes,
     ]
     for table in wide_tables(evaluation):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedkit.evaluation import Evaluation
 from embedkit.indexes import Index, Neighbour
-from embedkit.indexes.storage import write_bytes
+from embedkit.indexes.storage import make_folder, write_bytes
 from embedkit.quality import IssueTable
 from embedkit.quality.pictures import Pictures
 from embedkit.quality.table import as_cell
 from embedkit.report.attention import ATTENTION_COLUMNS, attention_markdown, attention_rows, draw_attention
 from embedkit.report.contact_sheet import draw_neighbours
+from embedkit.report.evaluation_figures import draw_evaluation
+from embedkit.report.evaluation_tables import long_tables, to_markdown, to_summary
 from embedkit.report.explanation import draw_explanation
 from embedkit.report.issues_page import issues_page
 from embedkit.report.map import RegionMap
@@ -73,3 +77,17 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     writer.writerow(columns)
     writer.writerows([as_cell(value) for value in row] for row in rows)
     write_bytes(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write tables (CSV, Markdown), figures (SVG, PNG) and `summary.json` into `folder`.
+
+    Raises IndexFolderError where the folder cannot be written.
+    """
+    make_folder(folder)
+    for table in long_tables(evaluation):
+        write_csv(folder / f"{table.name}.csv", table.columns, table.rows)
+    write_bytes(folder / "evaluation.md", to_markdown(evaluation).encode())
+    write_bytes(folder / "summary.json", json.dumps(to_summary(evaluation), indent=2, allow_nan=False).encode())
+    for name, content in draw_evaluation(evaluation):
+        write_bytes(folder / name, content)
