@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedkit.cli.console import Console
+from embedkit.cli.console import Advance, Console
 from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
 
 if TYPE_CHECKING:
-    from embedkit.evaluation import Evaluation
+    from embedkit.encoder import PretrainingStep
+    from embedkit.evaluation import Evaluation, Learner
 
 
 def evaluate(
@@ -32,16 +33,29 @@ def evaluate(
         typer.Option(min=0, max=1, help="Learn from this fraction of the labels. Repeatable; 0.001 to 1 without."),
     ] = None,
     draws: Annotated[int, typer.Option(min=0, help="Draws of each fraction; 0 for none.")] = 10,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Compare with a ResNet18 trained from scratch on each draw. Slow.")
+    ] = False,
+    baseline_steps: Annotated[int, typer.Option(min=1, help="Training steps of the baseline.")] = 300,
+    baseline_size: Annotated[int, typer.Option(min=32, help="Side of the baseline's pictures in pixels.")] = 96,
     seed: Annotated[int, typer.Option(help="Of splits and draws.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure how right the heads are: accuracy, label fractions, calibration, thresholds.
 
-    Every image is judged by heads that saw no image of its patient; every figure has its 95% interval.
+    Every image is judged by heads that saw no image of its patient; every figure has its 95% interval. A run with
+    --baseline that was interrupted goes on where it was.
     """
     from embedkit.errors import UsageError
-    from embedkit.evaluation import FRACTIONS, EvaluationSettings, evaluate_index
+    from embedkit.evaluation import (
+        FRACTIONS,
+        SUPERVISED,
+        BaselineSettings,
+        EvaluationSettings,
+        SupervisedBaseline,
+        evaluate_index,
+    )
     from embedkit.heads import save_head
     from embedkit.indexes import Index
     from embedkit.report import to_summary, write_evaluation
@@ -49,14 +63,26 @@ def evaluate(
     console = Console(as_json, quiet)
     if head_out and head_out.suffix != ".safetensors":
         raise UsageError("output-format", f"{head_out}: end the name in .safetensors")
+    if baseline and not out:
+        raise UsageError("no-folder", "--baseline keeps its work in the folder of --out: name one")
     if folds == 1:
         raise UsageError("one-fold", "--folds needs 2 or more, or 0 for one split")
     fractions = tuple(sorted(fraction)) if fraction else FRACTIONS
     settings = EvaluationSettings(folds, fractions if draws else (), draws, seed)
     opened = Index.open(index)
     with console.progress("Evaluating") as advance:
+        progress = _Progress(advance)
+        learners: dict[str, Learner] = {}
+        if baseline and out:
+            trained = BaselineSettings(baseline_steps, picture_size=baseline_size, seed=seed)
+            learners[SUPERVISED] = SupervisedBaseline(opened, out / "baseline", trained, progress.show_step)
         found = evaluate_index(
-            opened, spaces=space or (), without=without or (), settings=settings, on_progress=advance
+            opened,
+            spaces=space or (),
+            without=without or (),
+            learners=learners,
+            settings=settings,
+            on_progress=progress.show,
         )
     console.document(to_summary(found))
     show_evaluation(console, found)
@@ -66,6 +92,22 @@ def evaluate(
     if out:
         write_evaluation(out, found)
         console.line(f"written: {out}")
+
+
+class _Progress:
+    """Draws done and, within a draw of the baseline, steps."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._last = (0, 0, "")
+
+    def show(self, done: int, total: int, detail: str) -> None:
+        self._last = (done, total, detail)
+        self._advance(done, total, detail)
+
+    def show_step(self, step: PretrainingStep) -> None:
+        done, total, detail = self._last
+        self._advance(done, total, f"{detail}, step {step.done:,} of {step.total:,}")
 
 
 def show_evaluation(console: Console, found: Evaluation) -> None:

@@ -23,7 +23,7 @@ from embedkit.evaluation.fractions import (
 from embedkit.evaluation.intervals import Interval, mean_interval
 from embedkit.evaluation.judging import Judgement, judge_ensemble, judge_linear, judge_neighbours
 from embedkit.evaluation.labelled import Labelled, select_labelled
-from embedkit.evaluation.protocol import Round, plan_folds, plan_split, tested
+from embedkit.evaluation.protocol import Round, judged_rows, plan_folds, plan_split
 from embedkit.heads import Ensemble, Vectors, fit_ensemble
 from embedkit.heads.folds import Ints
 from embedkit.indexes import Index
@@ -112,7 +112,7 @@ def evaluate(
     rounds = _plan(data, settings)
     judgements = _judge(points, codes, rounds, classes)
     best = judgements[-1] if len(points) > 1 else judgements[0]
-    test = tested(rounds)
+    test = judged_rows(rounds)
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (codes[test], best.probabilities[test].argmax(axis=1)), 1)
     draws = list(draw_labels(codes, rounds, settings.fractions, settings.repeats, settings.seed))

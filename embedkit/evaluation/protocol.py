@@ -40,6 +40,6 @@ def plan_folds(codes: Ints, groups: Ints, folds: int, seed: int = 0) -> list[Rou
     return [Round(fold_of != fold, fold_of != fold, fold_of == fold) for fold in range(folds)]
 
 
-def tested(rounds: list[Round]) -> Ints:
+def judged_rows(rounds: list[Round]) -> Ints:
     """The rows that some round tests, ascending, int64 (M,)."""
     return np.flatnonzero(np.any([judged.test for judged in rounds], axis=0))

@@ -18,6 +18,7 @@ from embedkit.heads.moments import Floats, Moments
 from embedkit.indexes.vectors import unit
 
 SHRINKAGE = 0.1
+"""For as many images as dimensions, or fewer; the error of a covariance falls as 1 / images, and this with it."""
 _CHUNK = 65536
 
 
@@ -52,10 +53,15 @@ class LinearHead:
 
 
 def fit_linear(
-    moments: Moments, regions: tuple[str, ...], *, encoder: str = "", shrinkage: float = SHRINKAGE
+    moments: Moments, regions: tuple[str, ...], *, encoder: str = "", shrinkage: float | None = None
 ) -> LinearHead:
-    """Fit a head to summed-up vectors; a class without any image gets probability 0, or all the same without any."""
+    """Fit a head to summed-up vectors; a class without any image gets probability 0, or all the same without any.
+
+    `shrinkage` of the covariance, 0 to 1, falls with the number of images where it is not given: see `SHRINKAGE`.
+    """
     count = max(float(moments.counts.sum()), 1.0)
+    if shrinkage is None:
+        shrinkage = SHRINKAGE * min(1.0, moments.scatter.shape[0] / count)
     present = moments.counts > 0
     means = moments.sums / np.maximum(moments.counts, 1)[:, None]  # (K, D)
     centre = moments.sums.sum(axis=0) / count

@@ -76,8 +76,8 @@ def _draw_accuracy(evaluation: Evaluation, figure: Figure) -> None:
     axes.set_yticks(height, names, color=_INK)
     axes.set_ylim(0.4, len(names) + 0.6)
     axes.set_xlim(right=100.5)
+    axes.locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
     axes.grid(axis="x", color=_FAINT)
-    axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("top-1 accuracy, % with 95% interval over patients")
 
@@ -121,19 +121,22 @@ def _name_lines(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
 
 
 def _draw_reliability(evaluation: Evaluation, figure: Figure) -> None:
-    """Confidence against accuracy of the best method, before and after temperature scaling; the diagonal is honest."""
+    """Confidence against accuracy of the best method, before and after temperature scaling; the diagonal is honest.
+
+    Bins of fewer than ten images say nothing, and are left out.
+    """
     found = evaluation.calibration[-1]
     axes = _axes(figure)
     axes.plot([0, 100], [0, 100], color="#bbbbbb", linewidth=1)
     axes.annotate("means what it says", (30, 31), rotation=45, rotation_mode="anchor", color="#888888", fontsize=9)
     stages = (("before scaling", found.before, found.bins_before), ("after", found.after, found.bins_after))
     for number, ((stage, error, bins), colour) in enumerate(zip(stages, _COLOURS[1::-1], strict=False)):
-        x = [100 * one.confidence for one in bins]
-        y = [100 * one.accuracy.value for one in bins]
-        spread = _spread([one.accuracy for one in bins])
-        axes.errorbar(x, y, yerr=spread, fmt="o-", markersize=4, color=colour, elinewidth=1)
-        text = f"{stage}: error {100 * error.value:.1f}% ({100 * error.low:.1f} to {100 * error.high:.1f})"
-        axes.annotate(text, (0.03, 0.96 - 0.06 * number), xycoords="axes fraction", color=colour, va="top")
+        shown = [one for one in bins if one.accuracy.images >= 10]
+        points = [(one.confidence, one.accuracy.value) for one in shown]
+        x, y = ([100 * value for value in values] for values in zip(*points, strict=True))
+        axes.errorbar(x, y, yerr=_spread([one.accuracy for one in shown]), fmt="o", color=colour, elinewidth=1.2)
+        text = f"{stage}: calibration error {100 * error.value:.1f}% ({100 * error.low:.1f} to {100 * error.high:.1f})"
+        axes.annotate(text, (0, 1.03 + 0.055 * number), xycoords="axes fraction", color=colour)
     axes.set_xlim(0, 101)
     axes.set_ylim(0, 101)
     axes.set_aspect("equal")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from embedkit.demo import write_demo_dump
@@ -151,6 +152,42 @@ def test_classify_names_missing_labels_and_gates_files(site: Site, tmp_path: Pat
     assert document["thresholds"][image["region"]]["confidence"] is None
 
 
+def test_evaluate_writes_tables_figures_and_a_head_that_classify_takes(site: Site, tmp_path: Path) -> None:
+    out, head = tmp_path / "evaluation", tmp_path / "head.safetensors"
+    shape = ("--folds", 3, "--fraction", 0.1, "--fraction", 1, "--draws", 2)
+    done = run("evaluate", "--index", site.index, *shape, "--out", out, "--head-out", head, "--json")
+    summary = json.loads(done.stdout)
+    assert summary == json.loads((out / "summary.json").read_text())
+    overall = summary["accuracy"]["simclr linear"]["overall"]
+    assert 0.3 < overall["low"] < overall["value"] < overall["high"] <= 1
+    assert "simclr linear" in (out / "evaluation.md").read_text()
+    path = Index.open(site.index).images["path"][3].as_py()
+    (tmp_path / "new.dcm").write_bytes(Path(path).read_bytes())
+    document = json.loads(run("classify", tmp_path / "new.dcm", "--head", head, "--json", code=1, cwd=tmp_path).stdout)
+    assert document["images"][0]["region"] in summary["regions"]
+    assert document["images"][0]["confident"] is False
+    assert set(document["thresholds"]) == set(summary["regions"])
+    by_index = json.loads(run("classify", "--all", "--head", head, "--index", site.index, "--json", code=1).stdout)
+    assert document["images"][0]["region"] == by_index["images"][3]["region"]
+    spoilt = tmp_path / "spoilt.safetensors"
+    spoilt.write_bytes(head.read_bytes().replace(b'\\"encoder\\": \\"', b'\\"encoder\\": \\"0', 1)[:-1])
+    assert "not a head" in run("classify", "--all", "--head", spoilt, "--index", site.index, code=2).stderr
+
+
+def test_a_head_for_another_encoder_is_refused(site: Site, tmp_path: Path) -> None:
+    from embedkit.heads import fit_ensemble, save_head
+
+    index = Index.open(site.index)
+    vectors = {"simclr": index.vectors()}
+    codes, patients = np.arange(len(index)) % 2, np.arange(len(index))
+    other = fit_ensemble(vectors, codes, patients, ("hand", "knee"), encoders={"simclr": "0" * 64}, preprocessing="1")
+    save_head(tmp_path / "other.safetensors", other)
+    said = run("classify", "--all", "--head", tmp_path / "other.safetensors", "--index", site.index, code=2).stderr
+    assert "another encoder" in said
+    file = index.images["path"][0].as_py()
+    assert "encoder" in run("classify", file, "--head", tmp_path / "other.safetensors", code=2).stderr
+
+
 def test_info_lists_spellings_and_what_they_became(site: Site) -> None:
     document = json.loads(run("info", "--index", site.index, "--json").stdout)
     became = {row["given"]: row["region"] for row in document["spellings"]}
@@ -205,6 +242,11 @@ def test_pretrain_makes_an_encoder_that_embed_takes(site: Site, tmp_path: Path) 
         (["info", "--index", "no-such-index"], "no-such-index"),
         (["find-label-issues", "--out", "issues.xls"], ".csv"),
         (["similar", "1.2.3", "--sheet", "sheet.gif"], ".png"),
+        (["evaluate", "--head-out", "head.bin"], ".safetensors"),
+        (["evaluate", "--baseline"], "--out"),
+        (["evaluate", "--folds", "1"], "--folds"),
+        (["classify", "--head", "no-such-head", "a.dcm"], "no-such-head"),
+        (["classify", "--head", "h.safetensors", "--space", "simclr"], "--space"),
         (["explain", "1.2.3", "--out", "why.pdf"], ".png"),
         (["report"], "--map"),
         (["report", "--map", "map.pdf"], ".svg"),

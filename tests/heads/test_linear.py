@@ -30,6 +30,15 @@ def test_without_shrinkage_it_is_linear_discriminant_analysis(clusters):
     assert head.probabilities(vectors) == pytest.approx(peer.predict_proba(unit(vectors.astype(np.float64))), abs=2e-3)
 
 
+def test_the_more_images_the_less_shrinkage():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(400, 8)).astype(np.float32) + 1
+    for count, shrinkage in ((8, 0.1), (80, 0.01), (400, 0.002)):
+        moments = Moments.of(vectors[:count], np.arange(count) % 2, 2)
+        same = fit_linear(moments, REGIONS[:2], shrinkage=shrinkage)
+        assert fit_linear(moments, REGIONS[:2]).weight == pytest.approx(same.weight)
+
+
 def test_length_does_not_matter_and_probabilities_add_up(clusters):
     vectors, codes, _ = clusters
     head = fit_linear(Moments.of(vectors, codes, 3), REGIONS)

@@ -1,0 +1,89 @@
+"""The baseline of the label fractions (paper, section 4.1): a ResNet18 that learns from scratch, by labels alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedkit.heads.folds import Ints
+from embedkit.indexes import Index
+from embedkit.indexes.storage import make_folder, write_bytes
+
+if TYPE_CHECKING:
+    from embedkit.encoder import PretrainingStep
+
+SUPERVISED = "supervised from scratch"
+_JUDGED_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class BaselineSettings:
+    """How long and how large; small enough for a CPU, and the more of each, the better the baseline."""
+
+    steps: int = 300
+    batch_size: int = 64
+    """Pictures a step, each seen twice; fewer where a draw has fewer."""
+    picture_size: int = 96
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SupervisedBaseline:
+    """A `Learner` on the pictures of an index.
+
+    What it says of each draw is kept in `folder`, with a checkpoint of the draw at work: a run that was stopped goes
+    on, and one with more draws repeats none.
+    """
+
+    index: Index
+    folder: Path
+    settings: BaselineSettings = BaselineSettings()
+    on_step: Callable[[PretrainingStep], None] = lambda _: None
+
+    def __call__(self, rows: Ints, codes: Ints, others: Ints) -> Ints:
+        """Learn from images `rows` of classes `codes`, and name the classes of the `others`, int64."""
+        name = self._name(rows, codes, others)
+        known = self.folder / f"{name}.json"
+        if not known.is_file():
+            make_folder(self.folder)
+            checkpoint = self.folder / f"{name}.checkpoint"
+            named = self._learn(rows, codes, others, checkpoint)
+            write_bytes(known, json.dumps(named.tolist()).encode())
+            checkpoint.unlink(missing_ok=True)
+        return np.array(json.loads(known.read_bytes()), dtype=np.int64)
+
+    def _name(self, rows: Ints, codes: Ints, others: Ints) -> str:
+        """Tell this draw from every other one by its images, labels and settings."""
+        ids = self.index.images["image_id"].to_pylist()
+        told = [[ids[row] for row in rows], codes.tolist(), [ids[row] for row in others], asdict(self.settings)]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+
+    def _learn(self, rows: Ints, codes: Ints, others: Ints, checkpoint: Path) -> Ints:
+        from embedkit.encoder import HEAD_TRAINING, Encoder, PretrainingSettings, TrainingSet, pretrain  # noqa: PLC0415
+
+        batch = min(self.settings.batch_size, len(rows))
+        settings = PretrainingSettings(
+            method="supervised",
+            epochs=-(-self.settings.steps // (len(rows) // batch)),
+            batch_size=batch,
+            view_size=self.settings.picture_size,
+            augmentation=HEAD_TRAINING,
+            seed=self.settings.seed,
+        )
+        classes: Sequence[str] = [str(code) for code in range(int(codes.max()) + 1)]
+        data = TrainingSet(self.index.pictures(rows), codes, np.arange(len(rows)), classes, checkpoint.stem)
+        trained = pretrain(data, settings, checkpoint, on_step=self.on_step)
+        config = replace(trained.config, input_size=self.settings.picture_size)  # its crops do not magnify
+        weight, bias = (value.detach().float().cpu().numpy() for value in trained.method.head.parameters())
+        encoder = Encoder(trained.method.backbone, config, "", "fp32")
+        named = np.empty(len(others), np.int64)
+        for start in range(0, len(others), _JUDGED_AT_ONCE):
+            part = slice(start, start + _JUDGED_AT_ONCE)
+            named[part] = (encoder.encode(self.index.pictures(others[part])) @ weight.T + bias).argmax(axis=1)
+        return named
