@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ from embedkit.indexes import Index
 from embedkit.indexes.storage import make_folder, write_bytes
 
 if TYPE_CHECKING:
-    from embedkit.encoder import PretrainingStep
+    from embedkit.encoder import Pretrained, PretrainingStep
+    from embedkit.encoder.training_set import Pictures
 
 SUPERVISED = "supervised from scratch"
 _JUDGED_AT_ONCE = 512
@@ -65,7 +66,7 @@ class SupervisedBaseline:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
     def _learn(self, rows: Ints, codes: Ints, others: Ints, checkpoint: Path) -> Ints:
-        from embedkit.encoder import HEAD_TRAINING, Encoder, PretrainingSettings, TrainingSet, pretrain  # noqa: PLC0415
+        from embedkit.encoder import HEAD_TRAINING, PretrainingSettings, TrainingSet, pretrain  # noqa: PLC0415
 
         batch = min(self.settings.batch_size, len(rows))
         settings = PretrainingSettings(
@@ -79,11 +80,24 @@ class SupervisedBaseline:
         classes: Sequence[str] = [str(code) for code in range(int(codes.max()) + 1)]
         data = TrainingSet(self.index.pictures(rows), codes, np.arange(len(rows)), classes, checkpoint.stem)
         trained = pretrain(data, settings, checkpoint, on_step=self.on_step)
-        config = replace(trained.config, input_size=self.settings.picture_size)  # its crops do not magnify
-        weight, bias = (value.detach().float().cpu().numpy() for value in trained.method.head.parameters())
-        encoder = Encoder(trained.method.backbone, config, "", "fp32")
-        named = np.empty(len(others), np.int64)
-        for start in range(0, len(others), _JUDGED_AT_ONCE):
-            part = slice(start, start + _JUDGED_AT_ONCE)
-            named[part] = (encoder.encode(self.index.pictures(others[part])) @ weight.T + bias).argmax(axis=1)
-        return named
+        return np.concatenate(
+            [
+                _name_classes(
+                    trained, self.settings.picture_size, self.index.pictures(others[start : start + _JUDGED_AT_ONCE])
+                )
+                for start in range(0, len(others), _JUDGED_AT_ONCE)
+            ]
+        )
+
+
+def _name_classes(trained: Pretrained, size: int, pictures: Pictures) -> Ints:
+    """The likeliest class of whole pictures, uint8 (N, S, S): head training magnifies nothing, so they stay at `size`."""
+    import torch  # noqa: PLC0415 (takes over a second to import)
+
+    from embedkit.encoder.network import normalise, resize, to_grey_batch  # noqa: PLC0415
+
+    device = next(trained.method.parameters()).device
+    with torch.inference_mode():
+        grey = resize(to_grey_batch(torch.from_numpy(pictures), device), size)
+        scores = trained.method(normalise(grey, trained.config.mean, trained.config.std))
+    return np.asarray(scores.argmax(dim=1).cpu().numpy(), dtype=np.int64)
