@@ -80,18 +80,13 @@ class SupervisedBaseline:
         classes: Sequence[str] = [str(code) for code in range(int(codes.max()) + 1)]
         data = TrainingSet(self.index.pictures(rows), codes, np.arange(len(rows)), classes, checkpoint.stem)
         trained = pretrain(data, settings, checkpoint, on_step=self.on_step)
-        return np.concatenate(
-            [
-                _name_classes(
-                    trained, self.settings.picture_size, self.index.pictures(others[start : start + _JUDGED_AT_ONCE])
-                )
-                for start in range(0, len(others), _JUDGED_AT_ONCE)
-            ]
-        )
+        size, parts = self.settings.picture_size, range(0, len(others), _JUDGED_AT_ONCE)
+        read = (self.index.pictures(others[start : start + _JUDGED_AT_ONCE]) for start in parts)
+        return np.concatenate([_name_classes(trained, size, pictures) for pictures in read])
 
 
 def _name_classes(trained: Pretrained, size: int, pictures: Pictures) -> Ints:
-    """The likeliest class of whole pictures, uint8 (N, S, S): head training magnifies nothing, so they stay at `size`."""
+    """The likeliest class of whole pictures, uint8 (N, S, S), at `size`: the views of head training magnify nothing."""
     import torch  # noqa: PLC0415 (takes over a second to import)
 
     from embedkit.encoder.network import normalise, resize, to_grey_batch  # noqa: PLC0415

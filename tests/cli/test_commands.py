@@ -153,25 +153,31 @@ def test_classify_names_missing_labels_and_gates_files(site: Site, tmp_path: Pat
 
 
 def test_evaluate_writes_tables_figures_and_a_head_that_classify_takes(site: Site, tmp_path: Path) -> None:
-    out, head = tmp_path / "evaluation", tmp_path / "head.safetensors"
+    out, head, place = tmp_path / "evaluation", tmp_path / "head.safetensors", tmp_path / "index"
+    subprocess.run(["cp", "-r", str(site.index), str(place)], check=True)
+    images = Index.open(place).images.select(["image_id", "region"]).to_pylist()
+    upper = ("hand", "wrist", "elbow", "shoulder", "clavicle", "skull", "cervical spine")
+    rows = [f"{row['image_id']},{'upper' if row['region'] in upper else 'lower'}" for row in images if row["region"]]
+    (tmp_path / "labels.csv").write_text("\n".join(["image_id,region", *rows]))
+    run("embed", site.dump, "--index", place, "--labels", tmp_path / "labels.csv")
     shape = ("--folds", 3, "--fraction", 0.1, "--fraction", 1, "--draws", 2)
-    done = run("evaluate", "--index", site.index, *shape, "--out", out, "--head-out", head, "--json")
+    done = run("evaluate", "--index", place, *shape, "--out", out, "--head-out", head, "--json")
     summary = json.loads(done.stdout)
     assert summary == json.loads((out / "summary.json").read_text())
     overall = summary["accuracy"]["simclr linear"]["overall"]
     assert 0.3 < overall["low"] < overall["value"] < overall["high"] <= 1
     assert "simclr linear" in (out / "evaluation.md").read_text()
-    path = Index.open(site.index).images["path"][3].as_py()
+    path = Index.open(place).images["path"][3].as_py()
     (tmp_path / "new.dcm").write_bytes(Path(path).read_bytes())
     document = json.loads(run("classify", tmp_path / "new.dcm", "--head", head, "--json", code=1, cwd=tmp_path).stdout)
     assert document["images"][0]["region"] in summary["regions"]
     assert document["images"][0]["confident"] is False
     assert set(document["thresholds"]) == set(summary["regions"])
-    by_index = json.loads(run("classify", "--all", "--head", head, "--index", site.index, "--json", code=1).stdout)
+    by_index = json.loads(run("classify", "--all", "--head", head, "--index", place, "--json", code=1).stdout)
     assert document["images"][0]["region"] == by_index["images"][3]["region"]
     spoilt = tmp_path / "spoilt.safetensors"
     spoilt.write_bytes(head.read_bytes().replace(b'\\"encoder\\": \\"', b'\\"encoder\\": \\"0', 1)[:-1])
-    assert "not a head" in run("classify", "--all", "--head", spoilt, "--index", site.index, code=2).stderr
+    assert "not a head" in run("classify", "--all", "--head", spoilt, "--index", place, code=2).stderr
 
 
 def test_a_head_for_another_encoder_is_refused(site: Site, tmp_path: Path) -> None:
