@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -11,6 +12,7 @@ from embedkit.indexes import Index
 from embedkit.quality import find_label_issues
 from embedkit.review import Consensus, correct_labels, list_suspects, rank_suspects, read_suspects
 from embedkit.review.decisions import Decisions
+from embedkit.review.ranking import Reranker
 from embedkit.review.suspects import Suspect, explain
 
 from ..quality.conftest import Archive
@@ -69,6 +71,20 @@ def test_what_was_decided_is_left_out_and_what_was_agreed_on_is_believed(site: S
     corrected = correct_labels(index, {i: Consensus(i, "", v, r, ("anna",)) for v, r, i in agreed})
     assert corrected.images["region"].to_pylist()[:3] == ["forearm", "", index.images["region"][2].as_py()]
     assert corrected.images.drop(["region"]).equals(index.images.drop(["region"]))
+
+
+def test_the_rest_is_ranked_again_after_ten_decisions_in_a_process_of_its_own(site: Site) -> None:
+    ranked: SimpleQueue[list[Suspect]] = SimpleQueue()
+    images = Index.open(site.index).images["image_id"].to_pylist()
+    reranker = Reranker(site.index, None, ranked.put)
+    with Decisions.open(site.index) as decisions:
+        for image in images[:10]:
+            assert ranked.empty()
+            decisions.record(image, "anna", "unusable")
+            reranker.count_decision()
+    found = ranked.get(timeout=120)
+    reranker.close()
+    assert found == [suspect for suspect in rank_suspects(site.index) if suspect.image_id not in images[:10]]
 
 
 def test_a_suspicion_is_told_in_words() -> None:

@@ -304,6 +304,7 @@ function lookCloser(source, title) {
 }
 
 $("filters").addEventListener("change", async (event) => {
+  setState("loading"); // a key that is pressed now must not decide on the image from before
   upcoming = [];
   passed = new Set();
   try {
