@@ -101,13 +101,22 @@ def embed(
             for encoder in encoders:
                 writer.add_space(encoder.name, spaces[encoder.name])
                 fill_space(writer, encoder)
-        with _timed(seconds, "catalogue"):
-            walk = Walk(sources, writer.folder, _read_catalogue(writer, reading))
-        with _timed(seconds, "prepare"):
-            seconds |= _add_files(writer, walk, encoders, reading, settings=settings, on_progress=on_progress)
+        with _worker_pool(writer, reading, settings) as pool:  # it starts while the catalogue is read
+            with _timed(seconds, "catalogue"):
+                walk = Walk(sources, writer.folder, _read_catalogue(writer, reading))
+            with _timed(seconds, "prepare"):
+                seconds |= _add_files(writer, walk, encoders, pool, settings=settings, on_progress=on_progress)
+        writer.set_modalities(reading.modalities)
         with _timed(seconds, "finish"):
             live = _finish(writer, labels, sources)
     return _report(walk, live, seconds)
+
+
+def _worker_pool(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSettings) -> Pool:
+    prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key))
+    return WorkerPool(
+        prepare, workers=settings.workers, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s
+    )
 
 
 def _read_catalogue(writer: IndexWriter, reading: ReadingOptions) -> Catalogue:
@@ -119,23 +128,18 @@ def _add_files(
     writer: IndexWriter,
     walk: Walk,
     encoders: Sequence[Encoder],
-    reading: ReadingOptions,
+    pool: Pool,
     *,
     settings: EmbedSettings,
     on_progress: ReportProgress | None,
 ) -> dict[str, float]:
     """Read what is new or changed, and commit it shard by shard; return the seconds of the commits."""
-    prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key))
-    pool = WorkerPool(
-        prepare, workers=settings.workers, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s
-    )
     with ShardQueue(writer, encoders, settings.shard_files) as queue, ProgressMeter(walk.files, on_progress) as meter:
         for rows, pictures in walk.read(pool, meter, queue.warm_up):
             queue.add(rows, pictures)
         if settings.forget_vanished:
             for path in walk.vanished:
                 queue.add([ImageRow(path, 0, 0, "", InstanceFacts(""), reason=VANISHED)], NO_PICTURES)
-    writer.set_modalities(reading.modalities)
     return queue.seconds
 
 

@@ -40,20 +40,18 @@ class Walk:
     ) -> Iterator[Prepared]:
         """Yield the rows and pictures of every file that is new or changed, in the order of the walk.
 
-        `on_start` is called where there is any, while the workers start.
+        `on_start` is called where there is any, before the first.
         """
         to_read = self._to_read(meter)
-        first = next(to_read, None)
-        if first is not None:  # else there is no need to start the workers
-            with pool:
-                on_start()
-                for found, outcome in pool.map(chain([first], to_read)):
-                    prepared = outcome if isinstance(outcome, tuple) else _rejected(found, outcome.reason)
-                    first_row = prepared[0][0]
-                    self.kinds[self._known.kind_of(first_row)] += 1
-                    if not self._known.holds(first_row):
-                        yield prepared
-                    meter.advance(rejected=bool(first_row.reason), images=len(prepared[1]))
+        for first in to_read:
+            on_start()
+            for found, outcome in pool.map(chain([first], to_read)):
+                prepared = outcome if isinstance(outcome, tuple) else _rejected(found, outcome.reason)
+                first_row = prepared[0][0]
+                self.kinds[self._known.kind_of(first_row)] += 1
+                if not self._known.holds(first_row):
+                    yield prepared
+                meter.advance(rejected=bool(first_row.reason), images=len(prepared[1]))
         roots = [path_text(Path(source).resolve()) for source in self._sources]
         self.vanished = self._known.vanished(roots, self._unlisted)
 

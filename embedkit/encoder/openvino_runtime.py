@@ -108,8 +108,9 @@ def _convolve(state: State, x: Any, name: str, norm: str, stride: int) -> Any:
     kernel, scale = state[f"{name}.weight"], state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"] + _EPSILON)
     bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
     margin = [kernel.shape[-1] // 2] * 2
-    y = opset13.convolution(x, kernel * scale[:, None, None, None], [stride] * 2, margin, margin, [1, 1])
-    return opset13.add(y, bias.reshape(1, -1, 1, 1))
+    # Constants by name: an array alone would go through Python's lists.
+    weights, offsets = (opset13.constant(v) for v in (kernel * scale[:, None, None, None], bias.reshape(1, -1, 1, 1)))
+    return opset13.add(opset13.convolution(x, weights, [stride] * 2, margin, margin, [1, 1]), offsets)
 
 
 def resizing_matrix(source: int, side: int) -> NDArray[np.float32]:
