@@ -1,4 +1,4 @@
-"""`embedkit report`: the index as a picture."""
+"""`embedkit report`: the archive as a page, in tables, and as a map."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, SpaceN
 
 if TYPE_CHECKING:
     from embedkit.indexes import Index
-    from embedkit.report import RegionMap
+    from embedkit.quality import IssueTable
+    from embedkit.report import RegionMap, Report
+    from embedkit.review import Decision
 
 _MAP_FORMATS = (".svg", ".png", ".html")
 
 
 def report(
+    out: Annotated[Path | None, typer.Option(help="Write the report to this .html file.")] = None,
+    tables: Annotated[
+        Path | None, typer.Option(help="Write its tables (CSV, Markdown) and figures (SVG) into this folder.")
+    ] = None,
+    with_pictures: Annotated[
+        bool, typer.Option("--with-pictures", help="Show corrected and suspected radiographs in the report.")
+    ] = False,
     map_to: Annotated[
         list[Path] | None,
         typer.Option("--map", help="Draw a map of the radiographs to a .svg, .png or .html file. Repeatable."),
@@ -30,34 +39,60 @@ def report(
     pictures: Annotated[int, typer.Option(min=0, help="Pictures in an .html map, about 2 kB each.")] = 2000,
     index: IndexPath = DEFAULT_INDEX,
     space: SpaceName = None,
-    seed: Annotated[int, typer.Option(help="Of the map.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of folds and map.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a map of the index: radiographs that look alike side by side, doubtful labels as stars."""
-    from embedkit.errors import UsageError
+    """Report on the archive: what is in it, what is suspected, what the review changed; and draw a map of it."""
     from embedkit.indexes import Index
-    from embedkit.report import make_map
+    from embedkit.quality import find_label_issues
+    from embedkit.report import make_map, make_report, write_report, write_report_tables
+    from embedkit.review import correct_labels, find_consensus
 
     console = Console(as_json, quiet)
     outputs = map_to or []
-    if not outputs:
-        raise UsageError("nothing-to-do", "name a file to draw to with --map")
-    for path in outputs:
-        if path.suffix not in _MAP_FORMATS:
-            raise UsageError("output-format", f"{path}: end the name in .svg, .png or .html")
+    _check(out, tables, outputs)
     opened = Index.open(index)
+    decisions = _read_decisions(index)
+    made: Report | None = None
+    ranked: Path | IssueTable | None = issues
+    if out or tables:
+        console.note("ranking the labels")
+        found = find_label_issues(opened, space=space, all_images=True, seed=seed)
+        made, ranked = make_report(opened, found, decisions, seed=seed), issues or found
+    corrected = correct_labels(opened, find_consensus(decisions))
     with console.progress("Mapping") as advance:
         drawn = make_map(
-            opened, space=space, projection=projection, seed=seed, issues=issues, above=above, on_progress=advance
+            corrected, space=space, projection=projection, seed=seed, issues=ranked, above=above, on_progress=advance
         )
+    if made and out:
+        write_report(out, made, drawn, pictures_of=opened if with_pictures else None)
+    if made and tables:
+        write_report_tables(tables, made, drawn)
     for path in outputs:
-        _write_map(path, opened, drawn, pictures)
-    stars = sum(found.starred for found in drawn.findings.values())
-    console.document({"images": len(opened), "stars": stars, "written": [str(path) for path in outputs]})
-    console.note(f"{drawn.title}: {len(opened):,} images, {stars:,} with a star")
-    for path in outputs:
-        console.line(f"written: {path}")
+        _write_map(path, corrected, drawn, pictures)
+    _tell(console, made, drawn, [path for path in (out, tables, *outputs) if path])
+
+
+def _check(out: Path | None, tables: Path | None, maps: list[Path]) -> None:
+    from embedkit.errors import UsageError
+
+    if not (out or tables or maps):
+        raise UsageError("nothing-to-do", "name a file to write with --out, --tables or --map")
+    if out and out.suffix != ".html":
+        raise UsageError("output-format", f"{out}: end the name in .html")
+    for path in maps:
+        if path.suffix not in _MAP_FORMATS:
+            raise UsageError("output-format", f"{path}: end the name in .svg, .png or .html")
+
+
+def _read_decisions(index: Path) -> list[Decision]:
+    from embedkit.review.decisions import DATABASE_NAME, Decisions
+
+    if not (index / DATABASE_NAME).exists():  # to open them would make them
+        return []
+    with Decisions.open(index) as decisions:
+        return decisions.latest()
 
 
 def _write_map(path: Path, index: Index, drawn: RegionMap, pictures: int) -> None:
@@ -67,3 +102,13 @@ def _write_map(path: Path, index: Index, drawn: RegionMap, pictures: int) -> Non
         write_map_page(path, index, drawn, pictured=pictures)
     else:
         write_map_figure(path, drawn)
+
+
+def _tell(console: Console, made: Report | None, drawn: RegionMap, written: list[Path]) -> None:
+    stars = sum(found.starred for found in drawn.findings.values())
+    tables = {table.name: table.records() for table in made.tables} if made else {}
+    places = [str(path) for path in written]
+    console.document({"images": len(drawn.regions), "stars": stars, "written": places, "tables": tables})
+    console.note(f"{drawn.title}: {len(drawn.regions):,} images, {stars:,} with a star")
+    for path in written:
+        console.line(f"written: {path}")

@@ -24,6 +24,10 @@ from embedkit.report.issues_page import issues_page
 from embedkit.report.map import RegionMap
 from embedkit.report.map_figure import draw_map
 from embedkit.report.map_page import PICTURED, map_page
+from embedkit.report.report_figures import draw_report
+from embedkit.report.report_page import report_page
+from embedkit.report.summary import Report
+from embedkit.report.table import to_markdown
 
 if TYPE_CHECKING:
     from embedkit.evaluation.attention import AttentionReport
@@ -55,6 +59,27 @@ def write_map_figure(path: Path, drawn: RegionMap) -> None:
 def write_map_page(path: Path, index: Index, drawn: RegionMap, *, pictured: int = PICTURED) -> None:
     """Write `map_page` as HTML; raises IndexFolderError where the file cannot be written."""
     write_bytes(path, map_page(index, drawn, pictured=pictured).encode())
+
+
+def write_report(
+    path: Path, report: Report, drawn: RegionMap | None = None, *, pictures_of: Index | None = None
+) -> None:
+    """Write `report_page` as HTML; raises IndexFolderError where the file cannot be written."""
+    page = report_page(report, drawn, pictures_of=pictures_of)
+    write_bytes(path, page.encode("utf-8", errors="surrogateescape"))
+
+
+def write_report_tables(folder: Path, report: Report, drawn: RegionMap | None = None) -> None:
+    """Write every table as CSV, all of them as `report.md`, and the figures as SVG into `folder`, made where absent.
+
+    Raises IndexFolderError where it cannot be written.
+    """
+    make_folder(folder)
+    for table in report.tables:
+        write_csv(folder / f"{table.name}.csv", *table.flat())
+    write_bytes(folder / "report.md", to_markdown(report.tables).encode("utf-8", errors="surrogateescape"))
+    for name, content in draw_report(report, drawn):
+        write_bytes(folder / name, content)
 
 
 def write_attention(folder: Path, report: AttentionReport) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 from embedkit.errors import UsageError
 from embedkit.heads.moments import Floats
 from embedkit.indexes import Index
-from embedkit.quality import read_issues
+from embedkit.quality import IssueTable, read_issues
 from embedkit.quality.table import MISLABELLED, MISSING_LABEL, OUT_OF_DOMAIN, UNUSABLE
 from embedkit.report.projection import OnProgress, project
 
@@ -63,7 +63,7 @@ def make_map(
     space: str | None = None,
     projection: str = "umap",
     seed: int = 0,
-    issues: Path | None = None,
+    issues: Path | IssueTable | None = None,
     above: float = ABOVE,
     on_progress: OnProgress | None = None,
 ) -> RegionMap:
@@ -74,8 +74,8 @@ def make_map(
     projection
         ``umap`` or ``tsne``.
     issues
-        The .csv or .parquet file of `find-label-issues`. Suspects of wrong labels, foreign and unusable images get a
-        star where their score is more than `above`.
+        What `find_label_issues` found, or its .csv or .parquet file. Suspects of wrong labels, foreign and unusable
+        images get a star where their score is more than `above`.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def make_map(
     if not len(index):
         raise UsageError("empty-index", "the index holds no image: embed some first")
     name = index.space_name(space)
-    findings = _corrected(index) | (_read_findings(index, issues, above) if issues else {})
+    findings = _corrected(index) | (_read_findings(index, issues, above) if issues is not None else {})
     points = project(index.vectors(name), projection, seed=seed, on_progress=on_progress)
     drawn = {"umap": "UMAP", "tsne": "t-SNE"}[projection]
     return RegionMap(points, tuple(index.images["region"].to_pylist()), findings, f"{drawn} of {name}")
@@ -103,14 +103,15 @@ def _corrected(index: Index) -> dict[int, Finding]:
     return {row: Finding(CORRECTED, was, 1.0) for row, (was, now) in enumerate(pairs) if was and was != now}
 
 
-def _read_findings(index: Index, path: Path, above: float) -> dict[int, Finding]:
+def _read_findings(index: Index, issues: Path | IssueTable, above: float) -> dict[int, Finding]:
     columns = ("sop_instance_uid", "issue", "suggested_region", "score")
     rows_of: dict[str, list[int]] = {}
     for row, uid in enumerate(index.images["sop_instance_uid"].to_pylist()):
         rows_of.setdefault(uid, []).append(row)  # the frames of one file share their UID
-    listed = [tuple(fields.values()) for fields in read_issues(path, columns).to_pylist()]
+    table = read_issues(issues, columns) if isinstance(issues, Path) else issues.table.select(columns)
+    listed = [tuple(fields.values()) for fields in table.to_pylist()]
     if listed and not any(uid in rows_of for uid, *_ in listed):
-        raise UsageError("issues-of-another-index", f"{path}: none of these images is in {index.path}")
+        raise UsageError("issues-of-another-index", f"{issues}: none of these images is in {index.path}")
     findings: dict[int, Finding] = {}
     for uid, issue, region, score in reversed(listed):  # the worst come first in the table, so they stay
         if issue == MISSING_LABEL or (issue in _DOUBTS and score > above):

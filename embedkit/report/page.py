@@ -17,11 +17,12 @@ import cv2
 from embedkit.quality.pictures import Pictures
 
 
-def fill_page(name: str, **fields: str) -> str:
+def fill_page(name: str, *, scripted: bool = True, **fields: str) -> str:
     """Fill the page `name` of the templates with its style, its script and `fields`, which must be escaped."""
-    style, script = (read_template(f"{name}.{kind}") for kind in ("css", "js"))
+    style, script = read_template(f"{name}.css"), read_template(f"{name}.js") if scripted else ""
+    allowed = f"'{_hash(script)}'" if scripted else "'none'"
     policy = (
-        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src {allowed}; "
         "base-uri 'none'; form-action 'none'"
     )
     return Template(read_template(f"{name}.html")).substitute(fields, policy=policy, style=style, script=script)
