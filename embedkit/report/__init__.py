@@ -3,8 +3,8 @@
 from embedkit.report.archive import Archive
 from embedkit.report.confusion import Confusion, confuse
 from embedkit.report.contact_sheet import contact_sheet, draw_neighbours
-from embedkit.report.evaluation_tables import to_summary, wide_tables
 from embedkit.report.correction import Accuracy, Correction, Labelling, compare_labels, measure_correction
+from embedkit.report.evaluation_tables import to_summary, wide_tables
 from embedkit.report.explanation import draw_explanation
 from embedkit.report.files import (
     write_attention,

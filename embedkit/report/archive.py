@@ -10,7 +10,7 @@ from embedkit.indexes import REASONS, Index
 from embedkit.report.confusion import NO_LABEL
 from embedkit.report.table import Table
 
-SPELLINGS = 60
+SPELLINGS = 40
 """Rows of the tables of spellings; what is rarer is counted together."""
 _SOURCES = {
     "anatomic-region-sequence": "Anatomic Region Sequence",
@@ -38,7 +38,7 @@ class Archive:
     """Files that are no image of the archive."""
     regions: int
     tables: tuple[Table, ...]
-    """`regions`, `sources`, `spellings`, `unmapped` and `rejected`; those without a row are left out."""
+    """`regions`, `sources`, `unmapped`, `rejected` and `spellings`; those without a row are left out."""
 
 
 def describe_archive(index: Index) -> Archive:
@@ -49,16 +49,9 @@ def describe_archive(index: Index) -> Archive:
     tables = (
         _count("regions", "Regions, as given", ("region", "images", "share"), region, {"": NO_LABEL}),
         _count("sources", "Where the labels come from", ("source", "images", "share"), source, _SOURCES),
-        _list(
-            "spellings", "Spellings, and the region that each became", [key for key in spellings if key[1]], spellings
-        ),
-        _list(
-            "unmapped",
-            "Spellings that could not be mapped to a region",
-            [key for key in spellings if key[0] and not key[1]],
-            spellings,
-        ),
+        _list_spellings(spellings, mapped=False),
         _count_rejected(index),
+        _list_spellings(spellings, mapped=True),
     )
     return Archive(
         images=len(index),
@@ -79,16 +72,18 @@ def _count(name: str, title: str, columns: tuple[str, ...], values: Sequence[str
     return Table(name, title, columns, rows)
 
 
-def _list(name: str, title: str, keys: list[tuple[str, str, str]], counts: Counter[tuple[str, str, str]]) -> Table:
-    """Spellings with region and source, the commonest first."""
-    ordered = sorted(keys, key=lambda key: (-counts[key], key))
-    rows = [(given, region, _SOURCES[source], counts[given, region, source]) for given, region, source in ordered]
-    rest = rows[SPELLINGS:]
-    more = [(f"{len(rest):,} rarer spellings", "", "", sum(row[3] for row in rest))] if rest else []
-    kept = [*rows[:SPELLINGS], *more]
-    if name == "unmapped":
-        return Table(name, title, ("spelling", "found in", "images"), tuple((row[0], *row[2:]) for row in kept))
-    return Table(name, title, ("spelling", "region", "found in", "images"), tuple(kept))
+def _list_spellings(spellings: Counter[tuple[str, str, str]], *, mapped: bool) -> Table:
+    """Labels as they stand at their source, the commonest first; those without a region, or the others."""
+    found = [(key, count) for key, count in spellings.items() if key[0] and bool(key[1]) == mapped]
+    ordered = sorted(found, key=lambda item: (-item[1], item[0]))
+    rows: list[tuple[object, ...]] = [(*key[:2], _SOURCES[key[2]], count) for key, count in ordered[:SPELLINGS]]
+    if rest := ordered[SPELLINGS:]:
+        rows.append((f"{len(rest):,} rarer spellings", "", "", sum(count for _, count in rest)))
+    if mapped:
+        columns = ("spelling", "region", "found in", "images")
+        return Table("spellings", "Spellings, and the region that each became", columns, tuple(rows))
+    title = "Spellings that could not be mapped to a region"
+    return Table("unmapped", title, ("spelling", "found in", "images"), tuple((row[0], *row[2:]) for row in rows))
 
 
 def _count_rejected(index: Index) -> Table:

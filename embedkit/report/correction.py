@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from embedkit.evaluation.intervals import Interval, mean_interval
-from embedkit.heads import FoldedHeads
+from embedkit.heads import FoldedHeads, blend
 from embedkit.heads.folds import Ints
 from embedkit.heads.labels import encode_groups, encode_labels
 from embedkit.heads.moments import Floats
@@ -160,7 +160,7 @@ class _Judge:
                 for space, values in self._vectors.items()
             }
             if len(tables) > 1:
-                tables[ENSEMBLE] = np.sum(list(tables.values()), axis=0)
+                tables[ENSEMBLE] = blend(list(tables.values()))
             names = np.array(regions, dtype=object)
             self._known[truth] = {method: tuple(names[table.argmax(axis=1)]) for method, table in tables.items()}
         return self._known[truth]
@@ -168,6 +168,8 @@ class _Judge:
     def score(self, suspected: Flags) -> tuple[Accuracy, ...]:
         """Score every method at every stage; only images that had a label are judged."""
         labels = self._labels
+        if not self.possible(labels.given):
+            return ()
         kept = np.array([label not in _NO_REGION for label in labels.reviewed], dtype=bool)
         stages = [
             (GIVEN, labels.given, labels.given, labels.labelled),

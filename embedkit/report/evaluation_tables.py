@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from embedkit.evaluation import Evaluation, Interval
 from embedkit.heads import NEVER
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under `columns`; `name` is that of its file."""
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
+from embedkit.report.table import Table, to_markdown
 
 
 def long_tables(evaluation: Evaluation) -> tuple[Table, ...]:
@@ -91,18 +82,14 @@ def wide_tables(evaluation: Evaluation) -> tuple[Table, ...]:
     )
 
 
-def to_markdown(evaluation: Evaluation) -> str:
+def evaluation_markdown(evaluation: Evaluation) -> str:
     """All wide tables as one Markdown page."""
     parts = [
         "# Evaluation",
         f"{evaluation.images:,} labelled images of {evaluation.patients:,} patients: {evaluation.protocol}.",
         *evaluation.notes,
     ]
-    for table in wide_tables(evaluation):
-        if table.rows:
-            lines = [_markdown_row(table.columns), "|" + "---|" * len(table.columns)]
-            parts += [f"## {table.title}", "\n".join(lines + [_markdown_row(row) for row in table.rows])]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, to_markdown(table for table in wide_tables(evaluation) if table.rows)])
 
 
 def to_summary(evaluation: Evaluation) -> dict[str, Any]:
@@ -163,7 +150,3 @@ def _percent(found: Interval) -> str:
 
 def _facts(found: Interval) -> dict[str, float | int | None]:
     return {name: value if found.images else None for name, value in asdict(found).items()}
-
-
-def _markdown_row(cells: Iterable[object]) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"

@@ -18,7 +18,7 @@ from embedkit.quality.table import as_cell
 from embedkit.report.attention import ATTENTION_COLUMNS, attention_markdown, attention_rows, draw_attention
 from embedkit.report.contact_sheet import draw_neighbours
 from embedkit.report.evaluation_figures import draw_evaluation
-from embedkit.report.evaluation_tables import long_tables, to_markdown, to_summary
+from embedkit.report.evaluation_tables import evaluation_markdown, long_tables, to_summary
 from embedkit.report.explanation import draw_explanation
 from embedkit.report.issues_page import issues_page
 from embedkit.report.map import RegionMap
@@ -112,7 +112,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     make_folder(folder)
     for table in long_tables(evaluation):
         write_csv(folder / f"{table.name}.csv", table.columns, table.rows)
-    write_bytes(folder / "evaluation.md", to_markdown(evaluation).encode())
+    write_bytes(folder / "evaluation.md", evaluation_markdown(evaluation).encode())
     write_bytes(folder / "summary.json", json.dumps(to_summary(evaluation), indent=2, allow_nan=False).encode())
     for name, content in draw_evaluation(evaluation):
         write_bytes(folder / name, content)

@@ -108,7 +108,7 @@ def _list_tiles(report: Report) -> Iterable[tuple[str, str, str]]:
     yield "regions", f"{archive.regions:,}", f"{missing:,} images without a label"
     yield "files rejected", f"{archive.rejected:,}", "each with its reason"
     yield "suspects", f"{int(report.suspicion.suspected.sum()):,}", "labels held to be wrong"
-    yield "wrong labels expected", f"{expected.value:,.0f}", f"{expected.low:,.0f} to {expected.high:,.0f}"
+    yield "errors expected", f"{expected.value:,.0f}", f"{expected.low:,.0f} to {expected.high:,.0f}"
     yield "labels corrected", f"{int(labels.wrong.sum()):,}", f"of {int(labels.read.sum()):,} images reviewed"
 
 
@@ -140,15 +140,16 @@ def _draw_review(report: Report) -> str:
     words = f"{read:,} images were reviewed; {wrong:,} of their labels were wrong. On the diagonal: labels confirmed."
     if report.disputed:
         words += f" On {report.disputed:,} images the reviewers disagree; their labels count as given."
-    body = _say(words) + _draw_confusion(correction.relabelled, RELABELLED, "reviewed \\ given")
+    matrices = _draw_confusion(correction.relabelled, RELABELLED, "reviewed \\ given")
     if correction.change is not None:
-        body += _say(_CHANGE_EXPLAINED)
-        body += _draw_confusion(correction.change.without_zeros(), CHANGE, "label \\ model", signed=True)
-    return body + (to_html(report.agreement) if report.agreement.rows else "")
+        words += f" {_CHANGE_EXPLAINED}"
+        matrices += _draw_confusion(correction.change.without_zeros(), CHANGE, "label \\ model", signed=True)
+    agreement = to_html(report.agreement) if report.agreement.rows else ""
+    return f'{_say(words)}<div class="tables">{matrices}</div>{agreement}'
 
 
 _CHANGE_EXPLAINED = (
-    "The same answers of the model, judged by the reviewed labels instead of the given ones. Green on the diagonal: "
+    "The second matrix judges the same answers of the model by the reviewed labels instead of the given ones. Green: "
     "answers that were right all along. Blue: errors that were none. Red: errors that had been hidden."
 )
 
@@ -195,8 +196,8 @@ def _draw_pictures(report: Report, index: Index | None) -> str:
     rows, labels = pick_pictures(report, PICTURED), report.correction.labels
     figures = []
     for row, picture in zip(rows, index.pictures(np.array(rows, dtype=np.int64)), strict=True):
-        changed = bool(labels.changed[row])
-        said = f"{labels.given[row]} → {labels.reviewed[row]}" if changed else f"{labels.given[row] or NO_LABEL}?"
+        given, changed = labels.given[row] or NO_LABEL, bool(labels.changed[row])
+        said = f"{given} → {labels.reviewed[row]}" if changed else f"{given}?"
         figures.append(
             f'<figure><img src="data:image/webp;base64,{encode_webp(picture, _SIDE)}" width="{_SIDE}" '
             f'height="{_SIDE}" alt=""><figcaption>{escape(said)}</figcaption></figure>'

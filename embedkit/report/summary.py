@@ -19,7 +19,7 @@ from embedkit.report.suspicion import (
     tabulate_quality,
     tabulate_suspects,
 )
-from embedkit.report.table import Cell, Table
+from embedkit.report.table import Table
 from embedkit.review import Decision, find_consensus
 
 
@@ -60,7 +60,7 @@ class Report:
         """The same of the last method, the ensemble where there is one, by region."""
         found = [one for one in self.correction.accuracy if one.method == self.correction.accuracy[-1].method]
         names = sorted({name for one in found for name in one.regions})
-        rows: list[tuple[Cell, ...]] = [(name, *(one.regions.get(name, nan) for one in found)) for name in names]
+        rows: list[tuple[object, ...]] = [(name, *(one.regions.get(name, nan) for one in found)) for name in names]
         columns = ("region", *(one.stage for one in found))
         title = f"Out-of-fold accuracy by region, {found[-1].method} (95% interval)" if found else ""
         return Table("accuracy-by-region", title, columns, tuple(rows))

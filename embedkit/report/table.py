@@ -9,18 +9,18 @@ from math import isnan
 
 from embedkit.evaluation.intervals import Interval
 
-Cell = str | int | float | Interval
-"""A text, a count, a share of 1, or a share with its 95% interval."""
-
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under `columns`, the first of which names the row; `name` is that of its file."""
+    """Rows under `columns`, the first of which names the row; `name` is that of its file.
+
+    A cell is a text, a count, a share of 1 (a float), or a share with its 95% interval.
+    """
 
     name: str
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[object, ...], ...]
 
     def flat(self) -> tuple[list[str], list[list[object]]]:
         """Columns and rows for programs: an interval is three cells, shares are 0..1, "" stands for no number."""
@@ -42,13 +42,13 @@ class Table:
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def as_text(cell: Cell) -> str:
+def as_text(cell: object) -> str:
     """A cell for people: 1,234; 97.7%; 97.7% (96.1 to 98.8)."""
     if isinstance(cell, Interval):
         return as_text(cell.value) + ("" if isnan(cell.value) else f" ({100 * cell.low:.1f} to {100 * cell.high:.1f})")
     if isinstance(cell, float):
         return "" if isnan(cell) else f"{cell:.1%}"
-    return f"{cell:,}" if isinstance(cell, int) else cell
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
 def to_markdown(tables: Iterable[Table]) -> str:
@@ -67,7 +67,7 @@ def to_html(table: Table) -> str:
     )
 
 
-def _flatten(cell: Cell, wide: bool) -> list[object]:
+def _flatten(cell: object, wide: bool) -> list[object]:
     values: list[object] = [cell.value, cell.low, cell.high] if isinstance(cell, Interval) else [cell]
     values += [""] * (2 if wide and len(values) == 1 else 0)
     return ["" if isinstance(value, float) and isnan(value) else value for value in values]
@@ -86,14 +86,13 @@ def _plain(text: str) -> str:
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#&" else char for char in " ".join(text.split()))
 
 
-def _draw_cell(cell: Cell, place: int) -> str:
+def _draw_cell(cell: object, place: int) -> str:
     text = escape(as_text(cell))
     if place == 0:
         return f'<th scope="row">{text}</th>'
     if isinstance(cell, str):
         return f"<td>{text}</td>"
-    value = cell.value if isinstance(cell, Interval) else cell
-    bar = _draw_bar(value) if isinstance(value, float) and not isnan(value) else ""
+    bar = _draw_bar(cell) if isinstance(cell, float) and not isnan(cell) else ""
     return f'<td class="n">{bar}{text}</td>'
 
 
