@@ -60,10 +60,18 @@ def report(
         console.note("ranking the labels")
         found = find_label_issues(opened, space=space, all_images=True, seed=seed)
         made, ranked = make_report(opened, found, decisions, seed=seed), issues or found
-    corrected = correct_labels(opened, find_consensus(decisions))
+    consensus = find_consensus(decisions)
+    corrected = correct_labels(opened, consensus)
     with console.progress("Mapping") as advance:
         drawn = make_map(
-            corrected, space=space, projection=projection, seed=seed, issues=ranked, above=above, on_progress=advance
+            corrected,
+            space=space,
+            projection=projection,
+            seed=seed,
+            issues=ranked,
+            above=above,
+            settled=[image_id for image_id, found in consensus.items() if not found.disputed],
+            on_progress=advance,
         )
     if made and out:
         write_report(out, made, drawn, pictures_of=opened if with_pictures else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +66,7 @@ def make_map(
     seed: int = 0,
     issues: Path | IssueTable | None = None,
     above: float = ABOVE,
+    settled: Collection[str] = (),
     on_progress: OnProgress | None = None,
 ) -> RegionMap:
     """Project a space of an index, and mark suspects and corrected labels.
@@ -76,6 +78,8 @@ def make_map(
     issues
         What `find_label_issues` found, or its .csv or .parquet file. Suspects of wrong labels, foreign and unusable
         images get a star where their score is more than `above`.
+    settled
+        The ids of images that were decided on: they are no suspects any more.
 
     Raises
     ------
@@ -86,7 +90,10 @@ def make_map(
     if not len(index):
         raise UsageError("empty-index", "the index holds no image: embed some first")
     name = index.space_name(space)
-    findings = _corrected(index) | (_read_findings(index, issues, above) if issues is not None else {})
+    findings = _read_findings(index, issues, above) if issues is not None else {}
+    known = set(settled)
+    decided = {row for row, image_id in enumerate(index.images["image_id"].to_pylist()) if image_id in known}
+    findings = {row: found for row, found in findings.items() if row not in decided} | _corrected(index)
     points = project(index.vectors(name), projection, seed=seed, on_progress=on_progress)
     drawn = {"umap": "UMAP", "tsne": "t-SNE"}[projection]
     return RegionMap(points, tuple(index.images["region"].to_pylist()), findings, f"{drawn} of {name}")

@@ -69,6 +69,22 @@ def test_labels_that_differ_from_the_headers_are_corrected(index):
     assert make_map(index, projection="tsne").findings == {}
 
 
+def test_what_was_decided_on_is_no_suspect_and_what_was_corrected_is_so_first(tmp_path):
+    corrected = MapIndex()
+    was = corrected.images["region"].to_pylist()
+    now = [was[0], "shoulder", *was[2:]]
+    corrected.images = corrected.images.set_column(3, "region", [pa.array(now)])
+    issues = write_issues(tmp_path / "i.csv", [(row, "mislabelled", "knee", 0.9) for row in (1, 2, 3)])
+    found = make_map(corrected, projection="tsne", issues=issues, settled=["1.2.826.1", "1.2.826.2"]).findings
+    assert {row: finding.issue for row, finding in found.items()} == {1: "corrected label", 3: "mislabelled"}
+    found = make_map(corrected, projection="tsne", issues=issues).findings
+    assert {row: finding.issue for row, finding in found.items()} == {
+        1: "corrected label",
+        2: "mislabelled",
+        3: "mislabelled",
+    }
+
+
 def test_issues_of_another_index_are_refused(index, tmp_path):
     issues = write_issues(tmp_path / "i.csv", [(900, "mislabelled", "knee", 0.9)])
     with pytest.raises(UsageError, match="none of these images"):
