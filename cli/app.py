@@ -15,6 +15,7 @@ from embedkit.cli.demo import demo
 from embedkit.cli.embed import embed
 from embedkit.cli.evaluate import evaluate
 from embedkit.cli.explain import explain
+from embedkit.cli.export import export
 from embedkit.cli.find_label_issues import find_label_issues
 from embedkit.cli.gauges import gauges
 from embedkit.cli.info import info
@@ -38,6 +39,7 @@ for command in (
     embed,
     find_label_issues,
     review,
+    export,
     similar,
     classify,
     explain,

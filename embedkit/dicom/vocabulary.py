@@ -42,6 +42,8 @@ class Region:
     srt: tuple[str, ...] = ()
     spellings: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    body_part: str = ""
+    """The value of BodyPartExamined to write for it, a code string (PS3.5 6.2); one of the spellings."""
     part_of: str = ""
     """A description that names both this region and that one means this one."""
 
@@ -65,6 +67,10 @@ class Vocabulary:
         words = _read_texts(document.pop("sides_and_views", []), "sides_and_views")
         regions = _check_regions([_read_region(name, table) for name, table in document.items()])
         return cls(regions, frozenset(fold(word) for word in words))
+
+    def region(self, name: str) -> Region | None:
+        """The region of this name."""
+        return next((region for region in self.regions if region.name == name), None)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,7 +127,7 @@ class Vocabulary:
 
     @cached_property
     def _spellings(self) -> dict[str, str]:
-        return {_key(text): region.name for region in self.regions for text in (region.name, *region.spellings)}
+        return {_key(text): region.name for region in self.regions for text in _names_of(region)}
 
     @cached_property
     def _patterns(self) -> dict[str, re.Pattern[str]]:
@@ -133,6 +139,10 @@ def fold(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text[:LONGEST_TEXT])
     plain = "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
     return re.sub(r"[\W_]+", " ", plain).strip()
+
+
+def _names_of(region: Region) -> tuple[str, ...]:
+    return tuple(text for text in (region.name, region.body_part, *region.spellings) if text)
 
 
 def _key(text: str) -> str:
@@ -158,11 +168,13 @@ def _read_region(name: str, table: object) -> Region:
     unknown = [key for key in table if key not in known]
     if unknown:
         raise _wrong(f'["{name}"] has the unknown key "{unknown[0]}"; known are {", ".join(known)}')
-    part_of = table.get("part_of", "")
+    body_part, part_of = table.get("body_part", ""), table.get("part_of", "")
+    if not isinstance(body_part, str) or not re.fullmatch("[A-Z0-9_ ]{0,16}", body_part):
+        raise _wrong(f'["{name}"] body_part must be a text of at most 16 of A-Z, 0-9, blank and _')
     if not isinstance(part_of, str):
         raise _wrong(f'["{name}"] part_of must be a text')
-    sct, srt, spellings, patterns = (_read_texts(table.get(key, []), f'["{name}"] {key}') for key in known[:-1])
-    return Region(name, sct, srt, spellings, patterns, part_of)
+    sct, srt, spellings, patterns = (_read_texts(table.get(key, []), f'["{name}"] {key}') for key in known[:4])
+    return Region(name, sct, srt, spellings, patterns, body_part, part_of)
 
 
 def _read_texts(value: object, place: str) -> tuple[str, ...]:
@@ -177,7 +189,7 @@ def _check_regions(regions: list[Region]) -> tuple[Region, ...]:
     owners: dict[tuple[str, str], str] = {}
     names = {region.name for region in regions}
     for region in regions:
-        keys = {("spelling", _key(text)) for text in (region.name, *region.spellings)}
+        keys = {("spelling", _key(text)) for text in _names_of(region)}
         keys |= {(scheme, code) for scheme in ("sct", "srt") for code in getattr(region, scheme)}
         for kind, key in sorted(keys):
             if not key:

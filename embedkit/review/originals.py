@@ -88,18 +88,18 @@ class Originals:
 
     def read(self, row: int) -> tuple[Radiograph, str]:
         """The radiograph of a row of `Index.images`, and a notice: "" where it is of the original file."""
-        path = self._path(row)
-        original = Original(path, self._hashes[row], max(1, self._frames[row]))
+        original = Original(find_original(self._paths[row], self._root), self._hashes[row], max(1, self._frames[row]))
         [(_, outcome)] = self._pool.map([original])
         if isinstance(outcome, Radiograph):
             return outcome, ""
         instead = _NOTICES.get(outcome.reason, f"The original file could not be shown ({outcome.reason}). {_INSTEAD}")
         return stored_levels(self._index.pictures([row])[0]), instead
 
-    def _path(self, row: int) -> Path:
-        """Where the file of a row is now: under the root, the most of its path that is there."""
-        path = Path(self._paths[row])
-        if self._root is None:
-            return path
-        moved = (self._root.resolve().joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
-        return next((place for place in moved if place.is_file()), path)
+
+def find_original(path: Path | str, root: Path | None) -> Path:
+    """Where a file of the index is now: under `root`, the most of its path that is there; None where nothing moved."""
+    path = Path(path)
+    if root is None:
+        return path
+    moved = (root.resolve().joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
+    return next((place for place in moved if place.is_file()), path)

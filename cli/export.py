@@ -1,0 +1,177 @@
+"""`embedkit export`: decisions and labels for other systems."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from embedkit.cli.console import Console
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, SpaceName, VocabularyFile
+
+if TYPE_CHECKING:
+    from embedkit.dicom import Vocabulary
+    from embedkit.indexes import Index
+    from embedkit.report.exports import CohortRules, Export, LeftOut
+
+_TABLES = (".csv", ".parquet")
+
+
+def export(
+    out: Annotated[
+        list[Path] | None, typer.Option(help="Write the decisions to a .csv or .parquet file. Repeatable.")
+    ] = None,
+    dicom: Annotated[
+        Path | None, typer.Option(help="Write corrected copies of DICOM files to this new folder.")
+    ] = None,
+    new_uids: Annotated[
+        bool, typer.Option("--new-uids", help="Give the copies UIDs of their own, and a reference to their source.")
+    ] = False,
+    sr: Annotated[
+        Path | None, typer.Option(help="Write a DICOM structured report for each study to this new folder.")
+    ] = None,
+    label_studio: Annotated[
+        Path | None, typer.Option(help="Write suspects and decisions for Label Studio to this new folder.")
+    ] = None,
+    fiftyone: Annotated[
+        Path | None, typer.Option(help="Write all images as a FiftyOne dataset to this new folder.")
+    ] = None,
+    cohort: Annotated[Path | None, typer.Option(help="Write a list of images to this .csv or .parquet file.")] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Take only images of this region into the cohort. Repeatable.")
+    ] = None,
+    min_confidence: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Take only images into the cohort whose region the model is this sure of."),
+    ] = 0.0,
+    no_suspects: Annotated[
+        bool, typer.Option("--no-suspects", help="Take no image with an issue into the cohort, unless it was reviewed.")
+    ] = False,
+    root: Annotated[
+        Path | None, typer.Option(help="The folder that the original files were moved to, as they lay.")
+    ] = None,
+    vocabulary: VocabularyFile = None,
+    index: IndexPath = DEFAULT_INDEX,
+    space: SpaceName = None,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write decisions and labels for other systems: tables, DICOM copies and reports, datasets, cohorts."""
+    from embedkit.dicom import Vocabulary
+    from embedkit.errors import UsageError
+    from embedkit.indexes import Index
+    from embedkit.report.exports import CohortRules
+
+    tables = out or []
+    for path in (*tables, *([cohort] if cohort else [])):
+        if path.suffix not in _TABLES:
+            raise UsageError("output-format", f"{path}: end the name in .csv or .parquet")
+    if not (tables or dicom or sr or label_studio or fiftyone or cohort):
+        raise UsageError("nothing-to-do", "say what to write: see `embedkit export --help`")
+    if not cohort and (region or min_confidence or no_suspects):
+        raise UsageError("nothing-to-do", "--region, --min-confidence and --no-suspects are for a --cohort")
+    if root is not None and not root.is_dir():
+        raise UsageError("root-not-found", f"{root}: no such folder")
+    work = _Exports(Console(as_json, quiet), Index.open(index), Vocabulary.load(vocabulary), root)
+    for path in tables:
+        work.write_decisions(path)
+    if dicom:
+        work.write_copies(dicom, new_uids=new_uids)
+    if sr:
+        work.write_reports(sr)
+    if label_studio or fiftyone or cohort:
+        rules = CohortRules(tuple(region or ()), min_confidence, no_suspects)
+        work.write_ranked(space, seed, label_studio=label_studio, fiftyone=fiftyone, cohort=cohort, rules=rules)
+    work.show()
+
+
+class _Exports:
+    """Writes one export after the other, and tells at the end what became of them."""
+
+    def __init__(self, console: Console, index: Index, vocabulary: Vocabulary, root: Path | None) -> None:
+        from embedkit.review import Decisions, find_consensus
+
+        self._console, self._index, self._vocabulary, self._root = console, index, vocabulary, root
+        with Decisions.open(index.path) as decisions:
+            self._latest = decisions.latest()
+        self._consensus = find_consensus(self._latest)
+        self._written: list[tuple[Path, int, str]] = []
+        self._left_out: list[LeftOut] = []
+
+    def write_decisions(self, path: Path) -> None:
+        from embedkit.report.exports import tabulate_decisions, write_table
+
+        table = tabulate_decisions(self._index, self._latest)
+        write_table(path, table)
+        self._written.append((path, table.num_rows, "decisions"))
+
+    def write_copies(self, folder: Path, *, new_uids: bool) -> None:
+        from embedkit.report.exports import write_corrected
+
+        with self._console.progress("Correcting") as advance:
+            done = write_corrected(
+                folder,
+                self._index,
+                self._consensus,
+                self._vocabulary,
+                root=self._root,
+                new_uids=new_uids,
+                on_progress=advance,
+            )
+        self._note(folder, done, "corrected copies")
+
+    def write_reports(self, folder: Path) -> None:
+        from embedkit.report.exports import write_structured_reports
+
+        with self._console.progress("Reporting") as advance:
+            done = write_structured_reports(
+                folder, self._index, self._consensus, self._vocabulary, root=self._root, on_progress=advance
+            )
+        self._note(folder, done, "structured reports")
+
+    def write_ranked(
+        self,
+        space: str | None,
+        seed: int,
+        *,
+        label_studio: Path | None,
+        fiftyone: Path | None,
+        cohort: Path | None,
+        rules: CohortRules,
+    ) -> None:
+        """What needs the model's word, of labels as corrected."""
+        from embedkit.quality import find_label_issues
+        from embedkit.report.exports import list_cohort, write_fiftyone, write_label_studio, write_table
+        from embedkit.review import correct_labels
+
+        self._console.note("ranking the images")
+        corrected = correct_labels(self._index, self._consensus)
+        issues = find_label_issues(corrected, space=space, all_images=True, seed=seed)
+        if label_studio:
+            count = write_label_studio(label_studio, self._index, self._latest, issues)
+            self._written.append((label_studio, count, "tasks"))
+        if fiftyone:
+            count = write_fiftyone(fiftyone, self._index, self._latest, issues)
+            self._written.append((fiftyone, count, "images"))
+        if cohort:
+            table = list_cohort(self._index, self._consensus, issues, rules)
+            write_table(cohort, table)
+            self._written.append((cohort, table.num_rows, "images"))
+
+    def _note(self, folder: Path, done: Export, what: str) -> None:
+        self._written.append((folder, done.files, what))
+        self._left_out += done.left_out
+
+    def show(self) -> None:
+        from embedkit.report.exports import LEFT_OUT
+
+        written = [{"path": str(path), "count": count, "of": what} for path, count, what in self._written]
+        left_out = [{"image_id": one.image_id, "reason": one.reason} for one in self._left_out]
+        self._console.document({"written": written, "left_out": left_out})
+        for path, count, what in self._written:
+            self._console.line(f"written: {path}: {count:,} {what}")
+        for reason, count in Counter(one.reason for one in self._left_out).most_common():
+            self._console.line(f"left out: {count:,} {reason}: {LEFT_OUT[reason]}")

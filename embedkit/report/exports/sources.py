@@ -1,0 +1,34 @@
+"""The headers of original files, read within the same limits as when they were embedded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from embedkit.dicom import FoundFile, ReadingOptions, load_content
+from embedkit.dicom.header import Header, read_header, silence
+from embedkit.dicom.kinds import FileKind, kind_of
+from embedkit.errors import RejectedFile
+from embedkit.indexes import Index
+from embedkit.review.originals import find_original
+
+
+def read_source(index: Index, row: int, root: Path | None = None) -> Header:
+    """Read the header of the original DICOM file of a row of `Index.images`; `root` as for `find_original`.
+
+    Raises
+    ------
+    RejectedFile
+        ``changed-file`` where the content is not that which was embedded, ``not-dicom``, or as `load_content` and
+        `read_header` do.
+    """
+    path, sha256 = (index.images[name][row].as_py() for name in ("path", "content_sha256"))
+    options = ReadingOptions()
+    content = load_content(FoundFile(find_original(path, root)), options)
+    if content.sha256 != sha256:
+        raise RejectedFile("changed-file")
+    kind = kind_of(content.data)
+    if kind not in {FileKind.DICOM, FileKind.BARE_DICOM}:
+        raise RejectedFile("not-dicom")
+    with silence():
+        bare = kind is FileKind.BARE_DICOM
+        return read_header(content.data, bare=bare, max_inflated_bytes=options.max_pixel_bytes)
