@@ -142,7 +142,7 @@ def test_the_shipped_file_is_a_template_for_it(tmp_path: Path) -> None:
         ("", "names no region"),
         ("[knee", "cannot be used"),
         ("knee = 1", "must be a table"),
-        ('["knee"]\nspelling = ["K"]', 'unknown key "spelling"; known are sct, srt, spellings, patterns, body_part, part_of'),
+        ('["knee"]\nspelling = ["K"]', 'unknown key "spelling"; known are sct, srt, spellings, patterns, body_part'),
         ('["knee"]\nspellings = "K"', "spellings must be a list of texts"),
         ('["knee"]\nsct = [1]', "sct must be a list of texts"),
         ('["knee"]\npart_of = 1', "part_of must be a text"),
