@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,11 +42,23 @@ def find_label_issues(
     issues = find(opened, space=space, all_images=all_images, seed=seed)
     for path in outputs:
         write_issues(path, opened, issues)
-    suspects = issues.table.to_pylist()
-    console.document({"images": issues.images, "counts": issues.counts, "notes": issues.notes, "issues": suspects})
+    console.document(document_of(issues))
     show_issues(console, issues, top)
     for path in outputs:
         console.line(f"written: {path}")
+
+
+def document_of(issues: IssueTable) -> dict[str, Any]:
+    """What `--json` says."""
+    suspects = [row | {"reason": why} for row, why in zip(issues.table.to_pylist(), issues.reasons, strict=True)]
+    return {
+        "images": issues.images,
+        "counts": issues.counts,
+        "notes": issues.notes,
+        "estimate": asdict(issues.estimate) if issues.estimate else None,
+        "patterns": [asdict(pattern) for pattern in issues.patterns],
+        "issues": suspects,
+    }
 
 
 def write_issues(path: Path, index: Index, issues: IssueTable) -> None:
@@ -68,3 +81,7 @@ def show_issues(console: Console, issues: IssueTable, top: int) -> None:
     console.table(columns, (tuple(row.values()) for row in issues.table.select(columns).slice(0, top).to_pylist()))
     counts = ", ".join(f"{count:,} {issue}" for issue, count in issues.counts.items())
     console.line(f"{issues.images:,} images: {counts}")
+    for pattern in issues.patterns:
+        console.line(str(pattern))
+    if issues.estimate:
+        console.line(str(issues.estimate))

@@ -7,7 +7,9 @@ from embedkit.quality.classification import (
     fit_classifier,
     fit_index_classifier,
 )
+from embedkit.quality.estimate import ErrorEstimate
 from embedkit.quality.issues import find_label_issues
+from embedkit.quality.patterns import ConfusionPattern
 from embedkit.quality.ranking import LabelRanking, rank_label_issues
 from embedkit.quality.surroundings import Graph, find_graph
 from embedkit.quality.table import ISSUES, IssueTable, read_issues
@@ -15,6 +17,8 @@ from embedkit.quality.table import ISSUES, IssueTable, read_issues
 __all__ = [
     "ISSUES",
     "Classification",
+    "ConfusionPattern",
+    "ErrorEstimate",
     "Graph",
     "IssueTable",
     "LabelRanking",

@@ -2,7 +2,8 @@
 
 Each sign is put on one scale (mean 0, deviation 1 over the labelled images) and the signs are added: the order of
 suspicion. The sum is then read as a probability by a logistic curve of two parameters (Platt, "Probabilistic outputs
-for support vector machines", 1999) fitted to what confident learning flags; it keeps the order.
+for support vector machines", 1999); it keeps the order. The curve is fitted to the mean of two estimates, one of which
+(what confident learning flags) finds too many and the other (the noise model) too few, and to people's verdicts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 
 _TINY = 1e-6
+_CLOSE = 1e-9
 
 
 def log_margin(probabilities: Floats, codes: Ints) -> Floats:
@@ -41,26 +43,34 @@ def add_signs(signs: Sequence[Floats], labelled: npt.NDArray[np.bool_]) -> Float
     return total.astype(np.float32)
 
 
-def read_as_probability(suspicion: Floats, flagged: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Map suspicions, (N,), to 0..1 without changing their order, so that they add up to about the number `flagged`.
+def read_as_probability(
+    suspicion: Floats, likely: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Map suspicions, (N,), to 0..1 without changing their order, so that they add up to about what is `likely`.
 
-    The curve is 1 / (1 + exp(-(a x + b))) with a > 0, fitted by least cross entropy to the flags, bool (N,), which
-    are taken for not quite certain, as Platt does.
+    The curve is 1 / (1 + exp(-(a x + b))) with a > 0, fitted by least cross entropy to estimates, float64 (N,), 0..1,
+    of which none is taken for quite certain, as Platt does; `weights`, float64 (N,), is how much each counts.
     """
     x = np.stack([suspicion.astype(np.float64), np.ones(len(suspicion))], axis=1)
-    count = int(flagged.sum())
-    target = np.where(flagged, (count + 1) / (count + 2), 1 / (len(flagged) - count + 2))
+    count = float(likely.sum())
+    target = np.clip(likely, 1 / (len(likely) - count + 2), (count + 1) / (count + 2))
+    share = weights / weights.sum()
     start = np.array([1.0, -3.0])
+
+    def loss(curve: npt.NDArray[np.float64]) -> float:
+        z = x @ curve
+        return float(share @ (np.logaddexp(0, z) - target * z) + 0.5e-4 * ((curve - start) ** 2).sum())
+
     curve = start.copy()
-    for _ in range(
-        100
-    ):  # Newton's method on a convex loss; the small penalty keeps it finite where the two part cleanly
+    for _ in range(100):  # Newton's method; the small penalty keeps the curve finite where the two part cleanly
         value = sigmoid(x @ curve)
-        slope = x.T @ (value - target) / len(x) + 1e-4 * (curve - start)
-        bend = (x * (value * (1 - value))[:, None]).T @ x / len(x) + 1e-4 * np.eye(2)
-        step = np.clip(np.linalg.solve(bend, slope), -1, 1)
+        slope = x.T @ (share * (value - target)) + 1e-4 * (curve - start)
+        bend = (x * (share * value * (1 - value))[:, None]).T @ x + 1e-4 * np.eye(2)
+        step = np.linalg.solve(bend, slope)
+        while loss(curve - step) > loss(curve) and np.abs(step).max() > _CLOSE:  # far off, a whole step overshoots
+            step /= 2
         curve -= step
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() <= _CLOSE:
             break
     curve[0] = max(curve[0], 0.05)
     return sigmoid(x @ curve)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,11 @@ import pyarrow as pa
 from embedkit.errors import UsageError
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
-from embedkit.quality.duplicates import Duplicates, find_duplicates
-from embedkit.quality.pictures import Numbers, score_pictures
+from embedkit.quality.duplicates import NO_DUPLICATES, Duplicates, find_duplicates
+from embedkit.quality.estimate import estimate_errors
+from embedkit.quality.evidence import HEADERS, Witness
+from embedkit.quality.patterns import find_patterns
+from embedkit.quality.pictures import Numbers, name_fault, score_pictures
 from embedkit.quality.ranking import LabelRanking
 from embedkit.quality.screening import Screening, screen_labels
 from embedkit.quality.table import (
@@ -37,11 +40,25 @@ class _Findings:
     unusable: Numbers
     """float64 (N,), 0..1."""
     missing: Flags
-    """bool (N,): no label came with the image."""
+    """bool (N,): no label came with the image, and nobody has given it one."""
+    settled: Flags
+    """bool (N,): a person has judged the image."""
     duplicates: Duplicates
 
+    @property
+    def wrong(self) -> Numbers:
+        """How sure it is that something is wrong with the label or the picture, float64 (N,), 0..1."""
+        return np.where(self.settled, self.screening.wrong, np.maximum(self.screening.wrong, self.unusable))
 
-def find_label_issues(index: Index, *, space: str | None = None, all_images: bool = False, seed: int = 0) -> IssueTable:
+
+def find_label_issues(
+    index: Index,
+    *,
+    space: str | None = None,
+    all_images: bool = False,
+    reviewed: Mapping[int, str] | None = None,
+    seed: int = 0,
+) -> IssueTable:
     """Find wrong labels, foreign, unusable and repeated images, and missing labels.
 
     Parameters
@@ -52,48 +69,48 @@ def find_label_issues(index: Index, *, space: str | None = None, all_images: boo
         The vector space, of an encoder that has not seen the labels; may be left out where there is one.
     all_images
         Add a row with the issue `none` for every image without any.
+    reviewed
+        What people said of images: by row of `index.images` the region that it shows, "" for none of the regions. What
+        they found right is no longer listed, what they found wrong has the score 1, and all other scores are
+        fitted to their verdicts too.
     seed
         Of the folds; the same index and seed give the same table.
 
     Raises
     ------
     UsageError
-        ``empty-index`` where there is no image; ``unknown-space`` or ``several-spaces``.
+        ``empty-index`` where there is no image; ``unknown-space`` or ``several-spaces``; ``bad-review``.
     """
     if len(index.images) == 0:
         raise UsageError("empty-index", "the index holds no image: embed some first")
-    findings = _examine(index, space, seed)
-    columns = {name: index.images[name].to_pylist() for name in ("image_id", "sop_instance_uid", "path", "region")}
+    findings = _examine(index, space, reviewed or {}, seed)
+    labels = findings.screening.labels
+    columns = {name: index.images[name].to_pylist() for name in ("image_id", "sop_instance_uid", "path", *HEADERS)}
     entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
     return IssueTable(
-        _tabulate(entries, findings.screening.labels, columns),
+        _tabulate(entries, labels, columns),
         tuple(entry.row for entry in entries),
         len(index.images),
         findings.screening.notes,
+        _explain(entries, Witness(labels, findings.duplicates, columns), index),
+        find_patterns(labels),
+        estimate_errors(findings.wrong, findings.settled, labels.disagreement),
     )
 
 
-def _examine(index: Index, space: str | None, seed: int) -> _Findings:
+def _examine(index: Index, space: str | None, reviewed: Mapping[int, str], seed: int) -> _Findings:
     regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
     unusable = score_pictures(len(regions), index.pictures)
     blank = unusable > 0.5
     screening = screen_labels(
-        np.where(blank, "", regions),
-        index.vectors(space),
-        patients,
-        seed=seed,
+        np.where(blank, "", regions), index.vectors(space), patients, reviewed=reviewed, seed=seed
     )
-    duplicates = Duplicates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    if screening.labels.graph is not None:
+    duplicates, graph = NO_DUPLICATES, screening.labels.graph
+    if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = index.images["sop_instance_uid"].to_pylist()
-        duplicates = _without(find_duplicates(screening.labels.graph.twins, instances, index.pictures), blank)
-    return _Findings(screening, unusable, regions == "", duplicates)
-
-
-def _without(duplicates: Duplicates, left_out: Flags) -> Duplicates:
-    """Blank plates resemble each other and are no duplicates."""
-    kept = ~(left_out[duplicates.first] | left_out[duplicates.second])
-    return Duplicates(duplicates.first[kept], duplicates.second[kept], duplicates.score[kept])
+        duplicates = find_duplicates(graph.twins, instances, index.pictures).among(~blank)
+    settled = np.isin(np.arange(len(regions)), list(reviewed))
+    return _Findings(screening, unusable, (regions == "") & ~settled, settled, duplicates)
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,7 @@ class _Entry:
 
 def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
     labels, foreign = found.screening.labels, found.screening.foreign
-    blank = found.unusable > 0.5
+    blank = (found.unusable > 0.5) & ~found.settled
     out = (foreign > 0.5) & ~blank
     wrong, missing = labels.is_issue, found.missing
     repeated = np.zeros(len(blank), dtype=bool)
@@ -125,7 +142,21 @@ def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
             yield _Entry(row, issue, float(score[row]))
     if all_images:
         for row in np.flatnonzero(~(blank | out | wrong | missing | repeated)).tolist():
-            yield _Entry(row, NONE, float(found.screening.wrong[row]))
+            yield _Entry(row, NONE, float(found.wrong[row]))
+
+
+def _explain(entries: list[_Entry], witness: Witness, index: Index) -> tuple[str, ...]:
+    """Say in a sentence why each entry is listed; nothing of an image without an issue."""
+    unusable = [entry.row for entry in entries if entry.issue == UNUSABLE]
+    faults = {row: name_fault(picture) for row, picture in zip(unusable, index.pictures(unusable), strict=True)}
+    say: dict[str, Callable[[_Entry], str]] = {
+        UNUSABLE: lambda entry: f"The picture is {faults[entry.row]}.",
+        MISLABELLED: lambda entry: witness.of_label(entry.row),
+        NEAR_DUPLICATE: lambda entry: witness.of_duplicate(entry.row, entry.evidence),
+        MISSING_LABEL: lambda entry: witness.of_missing(entry.row),
+    }
+    nothing = {OUT_OF_DOMAIN: "No region fits: the labels around it are doubted too, or it is far from all.", NONE: ""}
+    return tuple(nothing[e.issue] if e.issue in nothing else say[e.issue](e) for e in entries)
 
 
 def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:

@@ -18,6 +18,7 @@ from embedkit.heads.moments import Floats
 from embedkit.quality.fusion import log_margin
 from embedkit.quality.inputs import RankingInput
 from embedkit.quality.pictures import Numbers
+from embedkit.quality.reviewing import Verdicts
 from embedkit.quality.surroundings import Graph, Surroundings, mean_around
 
 LEAST_IMAGES = 50
@@ -46,17 +47,18 @@ def weigh_company(graph: Graph, around: Surroundings, probabilities: Floats, cod
     return np.asarray(12.5 * doubt + 0.36 * margin + 3 * alone - 7.6, dtype=np.float64)
 
 
-def spread_to_kin(data: RankingInput, odds: Numbers, seed: int = 0) -> Numbers:
+def spread_to_kin(data: RankingInput, verdicts: Verdicts, odds: Numbers, seed: int = 0) -> Numbers:
     """Log odds after a head has learnt from the images found so far what foreign ones look like, float64 (N,).
 
-    `odds` are those of `weigh_company`. The head never sees the patient of the image that it judges.
+    `odds` are those of `weigh_company`; where a person has judged, the verdict counts. The head never sees the patient
+    of the image that it judges.
     """
     if data.vectors is None:
         return odds
     classes = len(data.classes)
     first = np.clip(odds, -_FIRST_BOUND, _FIRST_BOUND)
     for _ in range(_ROUNDS):
-        found = odds > 0
+        found = np.where(verdicts.known, verdicts.foreign, odds > 0)
         if np.count_nonzero(found) < _LEAST_SEEDS:
             break
         heads = FoldedHeads(data.vectors, np.where(found, classes, data.codes), data.groups, classes + 1, seed=seed)

@@ -1,13 +1,14 @@
 """Ranking images by how likely their label is wrong, on plain arrays.
 
-Three signs are fused: the log margin of a head's out-of-fold probabilities after a second fit without the images that
-confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and the ratio of distances to images of
-the same and of another label, before and after the flagged ones are left out (see `surroundings`).
+Three signs are fused: the log odds that a noise model (see `noise`) gives of a head's out-of-fold probabilities after a
+second fit without the images that confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and
+the ratio of distances to images of the same and of another label, before and after the flagged ones are left out (see
+`surroundings`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +19,15 @@ from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
 from embedkit.quality.confident import find_confident_errors
-from embedkit.quality.fusion import add_signs, log_margin, read_as_probability
+from embedkit.quality.fusion import add_signs, read_as_probability
 from embedkit.quality.inputs import RankingInput, check_input
+from embedkit.quality.noise import fit_noise
 from embedkit.quality.pictures import Numbers
+from embedkit.quality.reviewing import Verdicts, read_verdicts
 from embedkit.quality.surroundings import EVIDENCE, Graph, Surroundings, find_graph, look_around
+
+_VERDICT_WEIGHT = 10.0
+"""How many estimates a person's verdict counts for when scores are fitted."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class LabelRanking:
     surroundings: Surroundings | None
     notes: tuple[str, ...]
     """What could not be done, one sentence each."""
+    disagreement: float = 0.0
+    """By how much confident learning and the noise model differ in the number of wrong labels."""
 
     @property
     def is_issue(self) -> Flags:
@@ -73,6 +81,7 @@ def rank_label_issues(
     *,
     classes: Sequence[str] | None = None,
     graph: Graph | None = None,
+    reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
 ) -> LabelRanking:
     """Rank images by how likely their label is wrong.
@@ -93,35 +102,40 @@ def rank_label_issues(
         The names that `labels` may have, in the order of the columns of `pred_probs`.
     graph
         The neighbours of the vectors, where they have been searched for already (`find_graph`).
+    reviewed
+        What people said: by row, the class that the image is of, "" for none of them. Those labels are settled (score 0
+        or 1), and the scores of all others are fitted to them as well.
     seed
         Of the folds; the same input and seed give the same ranking.
 
     Raises
     ------
     UsageError
-        ``bad-labels``, ``bad-vectors``, ``bad-probabilities``, ``bad-groups`` or ``nothing-to-rank-by``.
+        ``bad-review`` for a row that is not there; ``bad-labels``, ``bad-vectors``, ``bad-probabilities``,
+        ``bad-groups`` or ``nothing-to-rank-by``.
     """
-    return rank_input(check_input(labels, vectors, pred_probs, groups, classes), graph=graph, seed=seed)
+    data = check_input(labels, vectors, pred_probs, groups, classes)
+    return rank_input(data, graph=graph, verdicts=read_verdicts(data, reviewed or {}), seed=seed)
 
 
-def rank_input(data: RankingInput, *, graph: Graph | None, seed: int) -> LabelRanking:
+def rank_input(data: RankingInput, *, graph: Graph | None, verdicts: Verdicts, seed: int) -> LabelRanking:
     """`rank_label_issues` for input that has been checked."""
-    probabilities, dropped = _fit_twice(data, seed)
+    probabilities, dropped = _fit_twice(data, verdicts, seed)
     if graph is None and data.vectors is not None and len(data.codes) > 1:
         graph = find_graph(data.vectors, data.groups)
     around = look_around(graph, data.codes, dropped=dropped, classes=len(data.classes)) if graph else None
-    return _judge(data, probabilities, dropped, graph, around)
+    return _judge(data, verdicts, _Signs(probabilities, dropped, graph, around))
 
 
-def _fit_twice(data: RankingInput, seed: int) -> tuple[Floats, Flags]:
+def _fit_twice(data: RankingInput, verdicts: Verdicts, seed: int) -> tuple[Floats, Flags]:
     """Out-of-fold probabilities, float32 (N, K), of heads fitted without what is flagged, and the flags, bool (N,)."""
     codes, classes = data.codes, len(data.classes)
     if data.probabilities is not None:
-        return data.probabilities, _find_errors(data, data.probabilities)
+        return data.probabilities, verdicts.correct(_find_errors(data, data.probabilities))
     if data.vectors is None or classes < 2 or len(np.unique(data.groups[codes >= 0])) < 2:
-        return np.zeros((len(codes), classes), dtype=np.float32), np.zeros(len(codes), dtype=bool)
+        return np.zeros((len(codes), classes), dtype=np.float32), verdicts.wrong
     heads = FoldedHeads(data.vectors, codes, data.groups, classes, seed=seed)
-    flagged = _find_errors(data, heads.probabilities())
+    flagged = verdicts.correct(_find_errors(data, heads.probabilities()))
     return heads.probabilities(flagged), flagged
 
 
@@ -133,25 +147,55 @@ def _find_errors(data: RankingInput, probabilities: Floats) -> Flags:
     return flagged
 
 
-def _judge(
-    data: RankingInput, probabilities: Floats, flagged: Flags, graph: Graph | None, around: Surroundings | None
-) -> LabelRanking:
+@dataclass(frozen=True)
+class _Signs:
+    """What speaks for and against the labels."""
+
+    probabilities: Floats
+    flagged: Flags
+    graph: Graph | None
+    around: Surroundings | None
+
+
+def _judge(data: RankingInput, verdicts: Verdicts, signs: _Signs) -> LabelRanking:
     """Fuse the signs into a score, and name the class that fits best."""
     row = np.arange(len(data.codes))
-    votes = np.zeros_like(probabilities) if around is None else around.votes
-    belief = (probabilities if probabilities.any() else votes).astype(np.float64)
-    score = np.zeros(len(row))
-    checkable = data.checkable
-    if checkable.any():
-        signs = [log_margin(probabilities, data.codes)]
-        signs += [] if around is None else [around.ratio, around.ratio_second]
-        suspicion = add_signs(signs, checkable)
-        score[checkable] = read_as_probability(suspicion[checkable], flagged[checkable])
+    votes = np.zeros_like(signs.probabilities) if signs.around is None else signs.around.votes
+    belief = (signs.probabilities if signs.probabilities.any() else votes).astype(np.float64)
     suggested, sure, agreement = np.full(len(row), -1), np.zeros(len(row)), np.zeros(len(row))
     if len(data.classes) > 1:
         best = belief.argmax(axis=1)
         sure, agreement = belief[row, best], votes[row, best].astype(np.float64)
         suggested = np.where(sure > 0, best, -1)
+    score, disagreement = _score(data, verdicts, signs)
     return LabelRanking(
-        data.classes, data.codes, suggested, score, sure, agreement, probabilities, graph, around, data.notes
+        data.classes,
+        data.codes,
+        np.where(verdicts.known, verdicts.codes, suggested),
+        score,
+        np.where(verdicts.known, 1, sure),
+        agreement,
+        signs.probabilities,
+        signs.graph,
+        signs.around,
+        data.notes,
+        disagreement,
     )
+
+
+def _score(data: RankingInput, verdicts: Verdicts, signs: _Signs) -> tuple[Numbers, float]:
+    """How likely each label is wrong, float64 (N,), and by how much two estimates of their number differ."""
+    score, among = np.zeros(len(data.codes)), data.checkable
+    score[verdicts.wrong] = 1
+    if not among.any():
+        return score, 0.0
+    noise = fit_noise(signs.probabilities[among], data.codes[among])
+    odds = np.zeros(len(score), dtype=np.float32)
+    odds[among] = noise.log_odds
+    ratios = [] if signs.around is None else [signs.around.ratio, signs.around.ratio_second]
+    suspicion = add_signs([odds, *ratios], among)[among]
+    flagged, known = signs.flagged[among], verdicts.known[among]
+    target = np.where(known, verdicts.wrong[among], (noise.wrong + flagged) / 2)
+    fitted = read_as_probability(suspicion, target, np.where(known, _VERDICT_WEIGHT, 1.0))
+    score[among] = np.where(known, verdicts.wrong[among], fitted)
+    return score, abs(float(noise.wrong[~known].sum()) - int(np.count_nonzero(flagged[~known])))

@@ -6,6 +6,7 @@ and the rest is ranked by heads and neighbours that are not misled by them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from embedkit.quality.inputs import check_input
 from embedkit.quality.outliers import LEAST_IMAGES, spread_to_kin, weigh_company
 from embedkit.quality.pictures import Numbers
 from embedkit.quality.ranking import LabelRanking, rank_input
-from embedkit.quality.surroundings import Graph
+from embedkit.quality.reviewing import read_verdicts
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,26 @@ class Screening:
 
 
 def screen_labels(
-    labels: npt.ArrayLike, vectors: Floats, groups: npt.ArrayLike | None, *, graph: Graph | None = None, seed: int = 0
+    labels: npt.ArrayLike,
+    vectors: Floats,
+    groups: npt.ArrayLike | None,
+    *,
+    reviewed: Mapping[int, str] | None = None,
+    seed: int = 0,
 ) -> Screening:
     """Find foreign images, then rank the labels of the others; arguments and errors as of `rank_label_issues`."""
     data = check_input(labels, vectors, None, groups, None)
-    ranking = rank_input(data, graph=graph, seed=seed)
+    verdicts = read_verdicts(data, reviewed or {})
+    ranking = rank_input(data, graph=None, verdicts=verdicts, seed=seed)
     labelled = int(np.count_nonzero(data.codes >= 0))
     if ranking.graph is None or ranking.surroundings is None or labelled < LEAST_IMAGES:
         note = f"Out-of-domain images are looked for among {LEAST_IMAGES} labelled images or more; here are {labelled}."
-        return Screening(ranking, np.zeros(len(data.codes)), (*ranking.notes, note))
+        return Screening(ranking, verdicts.foreign.astype(np.float64), (*ranking.notes, note))
     odds = weigh_company(ranking.graph, ranking.surroundings, ranking.probabilities, data.codes)
-    odds = spread_to_kin(data, odds, seed)
-    if (odds > 0).any():
-        kept = np.where(odds > 0, "", np.asarray(labels, dtype=object))
+    odds = spread_to_kin(data, verdicts, odds, seed)
+    foreign = np.where(verdicts.known, verdicts.foreign, sigmoid(odds))
+    if (foreign > 0.5).any():
+        kept = np.where(foreign > 0.5, "", np.asarray(labels, dtype=object))
         cleaned = check_input(kept, vectors, None, groups, data.classes)
-        ranking = rank_input(cleaned, graph=ranking.graph, seed=seed)
-    return Screening(ranking, sigmoid(odds), ranking.notes)
+        ranking = rank_input(cleaned, graph=ranking.graph, verdicts=read_verdicts(cleaned, reviewed or {}), seed=seed)
+    return Screening(ranking, foreign, ranking.notes)

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 
 from embedkit.errors import UsageError
 from embedkit.indexes.storage import write_bytes
+from embedkit.quality.estimate import ErrorEstimate
+from embedkit.quality.patterns import ConfusionPattern
 
 MISLABELLED = "mislabelled"
 OUT_OF_DOMAIN = "out-of-domain"
@@ -53,6 +55,12 @@ class IssueTable:
     """Images looked at."""
     notes: tuple[str, ...]
     """What could not be done, one sentence each."""
+    reasons: tuple[str, ...] = ()
+    """Why each row is listed, in words; "" for an image without an issue."""
+    patterns: tuple[ConfusionPattern, ...] = ()
+    """Regions that are filed as another one by habit, the commonest first."""
+    estimate: ErrorEstimate | None = None
+    """How many errors to expect, and where looking for them stops paying."""
 
     def __len__(self) -> int:
         return len(self.rows)

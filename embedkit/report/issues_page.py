@@ -59,7 +59,7 @@ def issues_page(index: Index, issues: IssueTable, *, pictured: int = PICTURED) -
     return fill_page(
         "issues",
         summary=f"{len(suspects):,} suspects among {issues.images:,} images",
-        notes="".join(f"<li>{escape(note)}</li>" for note in (*issues.notes, *_limit(len(suspects), pictured))),
+        notes="".join(f"<li>{escape(note)}</li>" for note in _list_notes(issues, len(suspects), pictured)),
         issues="".join(_draw_choices(issues.counts)),
         pairs="".join(_draw_pairs(suspects)),
         cards="".join(cards),
@@ -70,13 +70,24 @@ def issues_page(index: Index, issues: IssueTable, *, pictured: int = PICTURED) -
 def _list_suspects(index: Index, issues: IssueTable) -> list[_Suspect]:
     """The rows of the table but those of images without an issue."""
     table = issues.table.to_pylist()
-    chosen = [(row, fields) for row, fields in zip(issues.rows, table, strict=True) if fields["issue"] in ISSUES]
+    reasons = issues.reasons or ("",) * len(table)
+    chosen = [
+        (row, fields | {"reason": reason})
+        for row, fields, reason in zip(issues.rows, table, reasons, strict=True)
+        if fields["issue"] in ISSUES
+    ]
     named = [[name for name in str(fields["evidence"]).split(";") if name] for _, fields in chosen]
     rows = iter(index.rows_of([name for names in named for name in names]).tolist())
     return [
         _Suspect(row, fields, tuple(next(rows) for _ in names))
         for (row, fields), names in zip(chosen, named, strict=True)
     ]
+
+
+def _list_notes(issues: IssueTable, suspects: int, pictured: int) -> tuple[str, ...]:
+    """The errors to expect, the patterns among them, and what could not be done or shown."""
+    found = [str(issues.estimate)] if issues.estimate else []
+    return (*found, *map(str, issues.patterns), *issues.notes, *_limit(suspects, pictured))
 
 
 def _limit(suspects: int, pictured: int) -> tuple[str, ...]:
@@ -125,6 +136,7 @@ def _texts(suspect: _Suspect) -> dict[str, str]:
         "rank": f"{fields['rank']}",
         "issue": str(fields["issue"]),
         "uid": str(fields["sop_instance_uid"]),
+        "reason": str(fields["reason"]),
         "given": suspect.given,
         "suggested": suspect.suggested,
         "known": "" if fields["suggested_region"] else "unknown",

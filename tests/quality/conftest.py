@@ -44,6 +44,9 @@ class MemoryIndex:
                 "path": [f"/dump/{number}.dcm" for number in range(len(regions))],
                 "region": list(regions),
                 "patient": list(patients),
+                "study_instance_uid": [f"study of {patient}" if patient else "" for patient in patients],
+                "laterality": [""] * len(regions),
+                "view": [""] * len(regions),
             }
         )
         self.spaces = {"simclr": SimpleNamespace(encoder="0" * 64, preprocessing="1")}

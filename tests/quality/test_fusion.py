@@ -24,8 +24,8 @@ def test_log_margin_is_that_of_a_loop():
 @settings(deadline=None)
 @given(arrays(np.float64, st.integers(2, 60), elements=FINITE), st.integers(0, 10_000))
 def test_probabilities_keep_the_order_of_suspicion(suspicion, seed):
-    flagged = np.random.default_rng(seed).random(len(suspicion)) < 0.2
-    score = read_as_probability(suspicion, flagged)
+    likely = np.random.default_rng(seed).random(len(suspicion)) ** 3
+    score = read_as_probability(suspicion, likely, np.ones(len(suspicion)))
     assert np.isfinite(score).all()
     assert ((score >= 0) & (score <= 1)).all()
     assert (np.diff(score[np.argsort(suspicion)]) >= 0).all()
@@ -35,12 +35,13 @@ def test_probabilities_add_up_to_the_flags():
     rng = np.random.default_rng(0)
     flagged = np.arange(2000) < 120
     suspicion = rng.normal(size=2000) + 3 * flagged
-    assert read_as_probability(suspicion, flagged).sum() == pytest.approx(121, abs=2)
+    score = read_as_probability(suspicion, flagged.astype(float), np.ones(2000))
+    assert score.sum() == pytest.approx(121, abs=2)
 
 
 def test_where_nothing_is_flagged_nothing_is_likely():
     suspicion = np.random.default_rng(0).normal(size=500)
-    assert read_as_probability(suspicion, np.zeros(500, dtype=bool)).max() < 0.3
+    assert read_as_probability(suspicion, np.zeros(500), np.ones(500)).max() < 0.3
 
 
 def test_signs_weigh_the_same_whatever_their_unit():
@@ -62,3 +63,13 @@ def test_mean_distance_is_that_of_a_loop():
         good = [near for place, near in enumerate(seen) if wanted[query, place]][:4]
         good += [min(seen)] * (4 - len(good))
         assert found == pytest.approx(np.mean([(1 - near) / 2 for near in good]), abs=1e-6)
+
+
+def test_where_errors_part_cleanly_the_sum_is_still_theirs():
+    """A step as steep as Newton's method would like overshoots there."""
+    rng = np.random.default_rng(0)
+    for count in (5, 15, 50):
+        flagged = np.arange(400) < count
+        suspicion = np.where(flagged, rng.normal(9, 2, 400), rng.normal(-1, 1, 400))
+        score = read_as_probability(suspicion, flagged.astype(float), np.ones(400))
+        assert score.sum() == pytest.approx(count, abs=2)

@@ -179,3 +179,49 @@ def test_a_head_of_other_vectors_is_refused(archive):
     head = fit_classifier(archive.index.images["region"].to_pylist(), {"simclr": archive.index.vectors()})
     with pytest.raises(EncoderError, match="another encoder"):
         classify_index(archive.index, np.arange(3), head)
+
+
+def test_every_row_says_why_and_the_number_of_errors_is_estimated(archive, issues):
+    reasons = {}
+    for issue, reason in zip(issues.table["issue"].to_pylist(), issues.reasons, strict=True):
+        reasons.setdefault(issue, []).append(reason)
+    assert all(reason.startswith("Looks like") for reason in reasons["mislabelled"])
+    assert all("noise" in reason for reason in reasons["unusable"])
+    assert all(reason.startswith("No region fits") for reason in reasons["out-of-domain"])
+    assert all("came without a label" in reason for reason in reasons["missing-label"])
+    assert all(reason.startswith("The same exposure as 1 other image") for reason in reasons["near-duplicate"])
+    wrong = len(archive.wrong) + len(archive.foreign) + len(archive.blank)
+    assert issues.estimate.low <= wrong <= issues.estimate.high
+
+
+def test_a_repeat_under_another_patient_says_so_and_what_headers_claim():
+    archive = Archive(1)
+    row, twin = int(archive.original[0]), int(archive.twin[0])
+    table = archive.index.images
+    sides = [("L" if place == row else "R" if place == twin else "") for place in range(len(table))]
+    people = table["patient"].to_pylist()
+    people[twin] = people[row] + "'s namesake"
+    archive.index.images = table.set_column(table.column_names.index("laterality"), "laterality", [sides]).set_column(
+        table.column_names.index("patient"), "patient", [people]
+    )
+    found = find_label_issues(archive.index)
+    (reason,) = [
+        reason
+        for place, issue, reason in zip(found.rows, found.table["issue"].to_pylist(), found.reasons, strict=True)
+        if (place, issue) == (row, "near-duplicate")
+    ]
+    assert "another patient" in reason
+    assert "laterality filed as L and R" in reason
+
+
+def test_what_was_judged_right_is_not_listed_and_what_was_judged_wrong_is_certain(archive, issues):
+    wrong, missing, blank = (int(rows[0]) for rows in (archive.wrong, archive.missing, archive.blank))
+    right = next(row for row in range(160) if row not in issues.rows)
+    region = archive.region
+    reviewed = {wrong: region[wrong], right: region[right], missing: region[missing], blank: ""}
+    found = find_label_issues(archive.index, reviewed=reviewed)
+    assert {right, missing} & rows_with(found, "mislabelled", "missing-label", "out-of-domain") == set()
+    rows = found.table.to_pylist()
+    (fixed,) = [rows[place] for place, row in enumerate(found.rows) if row == wrong]
+    assert (fixed["issue"], fixed["score"], fixed["suggested_region"]) == ("mislabelled", 1, region[wrong])
+    assert blank in rows_with(found, "out-of-domain")

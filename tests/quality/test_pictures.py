@@ -7,7 +7,7 @@ import pytest
 
 from embedkit.heads import Neighbours
 from embedkit.quality.duplicates import find_duplicates
-from embedkit.quality.pictures import match_detail, score_unusable
+from embedkit.quality.pictures import match_detail, name_fault, score_unusable
 
 from .conftest import draw_blank, draw_exposure
 
@@ -69,3 +69,36 @@ def test_no_real_radiograph_is_unusable_or_another_one(real_data):
     pictures = read_real(real_data / "fracatlas", names, 120)
     assert score_unusable(pictures).max() < 0.3
     assert max(match_detail(one, two) for one, two in pairwise(pictures)) < 0.8
+
+
+def spoil(picture, fault):
+    content, rng = picture.astype(np.float32), np.random.default_rng(0)
+    spoilt = {
+        "over-exposed": lambda: content * 3 + 60 * (content > 0),
+        "black where": lambda: np.where(cv2.resize(rng.random((8, 8)), (256, 256)) > 0.8, content, 2 * (content > 0)),
+        "noise drowns": lambda: content / 12 + rng.normal(0, 3, content.shape) + 20 * (content > 0),
+        "blurred": lambda: cv2.GaussianBlur(content, (0, 0), 8),
+    }
+    return np.clip(spoilt[fault](), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("fault", ["over-exposed", "black where", "noise drowns", "blurred"])
+def test_spoilt_exposures_are_unusable_and_the_fault_is_named(fault):
+    for seed in range(4):
+        picture = spoil(draw_exposure(seed), fault)
+        assert score_unusable(picture[None]) > 0.5
+        assert fault in name_fault(picture)
+
+
+def test_a_mirrored_exposure_is_a_duplicate_and_said_to_be_mirrored():
+    pictures = np.stack([draw_exposure(0), draw_exposure(0)[:, ::-1], draw_exposure(1)])
+    twins = Neighbours(np.array([[1, 2], [0, 2], [0, 1]]), np.full((3, 2), 0.99, np.float32))
+    found = find_duplicates(twins, ["1.2", "1.3", "1.4"], lambda rows: pictures[rows])
+    assert (found.first.tolist(), found.second.tolist(), found.mirrored.tolist()) == ([0], [1], [True])
+
+
+def test_the_same_exposure_with_another_contrast_curve_matches():
+    for seed in range(5):
+        first = draw_exposure(seed)
+        second = (255 * (first / 255) ** 0.7).astype(np.uint8)
+        assert match_detail(first, second) > 0.9
