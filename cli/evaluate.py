@@ -84,14 +84,14 @@ def evaluate(
             settings=settings,
             on_progress=progress.show,
         )
-    console.document(to_summary(found))
-    show_evaluation(console, found)
     if head_out:
         save_head(head_out, found.head)
-        console.line(f"written: {head_out}")
     if out:
         write_evaluation(out, found)
-        console.line(f"written: {out}")
+    console.document(to_summary(found))
+    show_evaluation(console, found)
+    for path in filter(None, (head_out, out)):
+        console.line(f"written: {path}")
 
 
 class _Progress:

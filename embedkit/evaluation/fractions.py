@@ -62,9 +62,9 @@ def say_nothing(done: int, total: int, detail: str) -> None:
 def draw_labels(
     codes: Ints, rounds: Sequence[Round], fractions: Sequence[float], repeats: int, seed: int = 0
 ) -> Iterator[Draw]:
-    """Draw training labels; the test rows are always all of the round's. All labels are drawn but once a round."""
+    """Draw training labels; the test rows are all of the round's. All labels are drawn once in every round."""
     for fraction in fractions:
-        for number in range(min(repeats, len(rounds)) if fraction == 1 else repeats):
+        for number in range(len(rounds) if fraction == 1 else repeats):
             judged = rounds[number % len(rounds)]
             rng = np.random.default_rng((seed, number))
             rows = rng.permutation(np.flatnonzero(judged.train & (codes >= 0)))

@@ -60,6 +60,8 @@ def load_head(path: Path) -> Ensemble:
     """
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415
 
+    if not path.is_file():
+        raise EncoderError("head-unreadable", f"{path}: no such head file; `evaluate --head-out` makes one")
     try:
         if path.stat().st_size > _LARGEST:
             raise ValueError("too large")
@@ -69,7 +71,7 @@ def load_head(path: Path) -> Ensemble:
                 raise ValueError("of another format")
             return _read(json.loads(metadata["head"]), file.get_tensor)
     except (OSError, ValueError, TypeError, KeyError, RecursionError, SafetensorError) as error:
-        message = f"{path.name} is not a head of this version of embedkit: fit it again with embedkit evaluate"
+        message = f"{path} is not a head of this version of embedkit: fit it again with `evaluate --head-out`"
         raise EncoderError("head-unreadable", message) from error
 
 
