@@ -1,0 +1,79 @@
+"""`embedkit export` as users type it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ..report.archive import CANARY, Archive, write_archive
+from .test_commands import run
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    archive = write_archive(tmp_path_factory.mktemp("archive"))
+    for number in (1, 2, 4):
+        archive.decide(f"1.2.3.{number}", "relabel", "foot")
+    archive.decide("1.2.3.5", "out-of-domain")
+    archive.decide("1.2.3.6", "relabel", "a region of our own")
+    return archive
+
+
+def test_everything_at_once_and_the_patient_only_in_dicom(decided: Archive, tmp_path: Path) -> None:
+    folders = [word for name in ("dicom", "sr", "label-studio", "fiftyone") for word in (f"--{name}", tmp_path / name)]
+    tables = ["--out", tmp_path / "d.csv", "--out", tmp_path / "d.parquet", "--cohort", tmp_path / "c.csv"]
+    done = run("export", *folders, *tables, "--region", "foot", "--index", decided.index.path, "--json")
+    document = json.loads(done.stdout)
+    counts = {Path(one["path"]).name: one["count"] for one in document["written"]}
+    assert counts == {
+        "d.csv": 5,
+        "d.parquet": 5,
+        "dicom": 3,
+        "sr": 5,
+        "label-studio": counts["label-studio"],
+        "fiftyone": len(decided.index),
+        "c.csv": 3,
+    }
+    assert document["left_out"] == [{"image_id": "1.2.3.6", "reason": "no-code"}]
+    assert CANARY not in done.stdout + done.stderr
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and path.suffix != ".dcm":
+            assert CANARY.encode() not in path.read_bytes(), path
+    assert all(CANARY.encode() in path.read_bytes() for path in (tmp_path / "sr").iterdir())
+    with (tmp_path / "c.csv").open(newline="") as file:
+        assert {row["image_id"] for row in csv.DictReader(file)} == {"1.2.3.1", "1.2.3.2", "1.2.3.4"}
+
+
+def test_what_was_left_out_is_told_and_nothing_is_overwritten(decided: Archive, tmp_path: Path) -> None:
+    said = run("export", "--dicom", tmp_path / "copies", "--index", decided.index.path).stdout
+    assert "3 corrected copies" in said
+    assert "1 no-code: The vocabulary has no SNOMED CT code" in said
+    again = run("export", "--dicom", tmp_path / "copies", "--index", decided.index.path, code=2)
+    assert "not there yet" in again.stderr
+
+
+def test_moved_originals_are_found_under_a_root(decided: Archive, tmp_path: Path) -> None:
+    shutil.copytree(decided.dump, tmp_path / "moved")
+    shutil.copytree(decided.index.path, tmp_path / "index")
+    options = ["--dicom", tmp_path / "copies", "--index", tmp_path / "index"]
+    assert "3 corrected copies" in run("export", *options, "--root", tmp_path / "moved").stdout
+    assert "no such folder" in run("export", *options, "--root", tmp_path / "nowhere", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--out", "d.txt"],
+        ["--cohort", "c.json"],
+        ["--out", "d.csv", "--no-suspects"],
+        ["--cohort", "c.csv", "--min-confidence", "2"],
+    ],
+)
+def test_what_makes_no_sense_is_refused(decided: Archive, tmp_path: Path, options: list[str]) -> None:
+    run("export", *options, "--index", decided.index.path, code=2, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
