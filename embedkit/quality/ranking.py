@@ -1,7 +1,7 @@
 """Ranking images by how likely their label is wrong, on plain arrays.
 
-Three signs are fused: the log odds that a noise model (see `noise`) gives of a head's out-of-fold probabilities after a
-second fit without the images that confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and
+Three signs are fused: the log odds that a noise model (see `noise`) gives of a head's out-of-fold probabilities after two
+more fits without the images that confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and
 the ratio of distances to images of the same and of another label, before and after the flagged ones are left out (see
 `surroundings`).
 """
@@ -26,6 +26,8 @@ from embedkit.quality.pictures import Numbers
 from embedkit.quality.reviewing import Verdicts, read_verdicts
 from embedkit.quality.surroundings import EVIDENCE, Graph, Surroundings, find_graph, look_around
 
+_CUTS, _FEW_IMAGES = 4, 20_000
+"""How often few images are dealt to folds anew: what a single cut makes of hard images is partly chance."""
 _VERDICT_WEIGHT = 10.0
 """How many estimates a person's verdict counts for when scores are fitted."""
 
@@ -120,23 +122,35 @@ def rank_label_issues(
 
 def rank_input(data: RankingInput, *, graph: Graph | None, verdicts: Verdicts, seed: int) -> LabelRanking:
     """`rank_label_issues` for input that has been checked."""
-    probabilities, dropped = _fit_twice(data, verdicts, seed)
+    probabilities, dropped = _fit_without_errors(data, verdicts, seed)
     if graph is None and data.vectors is not None and len(data.codes) > 1:
         graph = find_graph(data.vectors, data.groups)
     around = look_around(graph, data.codes, dropped=dropped, classes=len(data.classes)) if graph else None
     return _judge(data, verdicts, _Signs(probabilities, dropped, graph, around))
 
 
-def _fit_twice(data: RankingInput, verdicts: Verdicts, seed: int) -> tuple[Floats, Flags]:
-    """Out-of-fold probabilities, float32 (N, K), of heads fitted without what is flagged, and the flags, bool (N,)."""
+def _fit_without_errors(data: RankingInput, verdicts: Verdicts, seed: int) -> tuple[Floats, Flags]:
+    """Out-of-fold probabilities, float32 (N, K), of heads fitted without what is flagged, and the flags, bool (N,).
+
+    Heads without the errors find more of them: flags and fit are made a second time.
+    """
     codes, classes = data.codes, len(data.classes)
     if data.probabilities is not None:
         return data.probabilities, verdicts.correct(_find_errors(data, data.probabilities))
     if data.vectors is None or classes < 2 or len(np.unique(data.groups[codes >= 0])) < 2:
         return np.zeros((len(codes), classes), dtype=np.float32), verdicts.wrong
-    heads = FoldedHeads(data.vectors, codes, data.groups, classes, seed=seed)
-    flagged = verdicts.correct(_find_errors(data, heads.probabilities()))
-    return heads.probabilities(flagged), flagged
+    cuts = _CUTS if len(codes) <= _FEW_IMAGES else 1
+    heads = [FoldedHeads(data.vectors, codes, data.groups, classes, seed=seed + cut) for cut in range(cuts)]
+    probabilities, flagged = _average(heads), verdicts.wrong
+    for _ in range(2):
+        flagged = verdicts.correct(_find_errors(data, probabilities))
+        probabilities = _average(heads, flagged)
+    return probabilities, flagged
+
+
+def _average(heads: Sequence[FoldedHeads], dropped: Flags | None = None) -> Floats:
+    """The mean over differently cut folds, float32 (N, K)."""
+    return np.asarray(np.mean([head.probabilities(dropped) for head in heads], axis=0), dtype=np.float32)
 
 
 def _find_errors(data: RankingInput, probabilities: Floats) -> Flags:
