@@ -1,7 +1,7 @@
 """Ranking images by how likely their label is wrong, on plain arrays.
 
-Three signs are fused: the log odds that a noise model (see `noise`) gives of a head's out-of-fold probabilities after two
-more fits without the images that confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and
+Three signs are fused: the log odds that a noise model (see `noise`) gives of a head's out-of-fold probabilities after
+two more fits without the images that confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and
 the ratio of distances to images of the same and of another label, before and after the flagged ones are left out (see
 `surroundings`).
 """
