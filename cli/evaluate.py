@@ -38,6 +38,13 @@ def evaluate(
     ] = False,
     baseline_steps: Annotated[int, typer.Option(min=1, help="Training steps of the baseline.")] = 300,
     baseline_size: Annotated[int, typer.Option(min=32, help="Side of the baseline's pictures in pixels.")] = 96,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Measure too how much each encoder looks at planted gauges and borders.")
+    ] = False,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(help="For --attention: the .safetensors file of an encoder that is not shipped. Repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of splits and draws.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -47,6 +54,7 @@ def evaluate(
     Every image is judged by heads that saw no image of its patient; every figure has its 95% interval. A run with
     --baseline that was interrupted goes on where it was.
     """
+    from embedkit.cli.loading import encoder_sources
     from embedkit.errors import UsageError
     from embedkit.evaluation import (
         FRACTIONS,
@@ -56,20 +64,22 @@ def evaluate(
         SupervisedBaseline,
         evaluate_index,
     )
+    from embedkit.evaluation.attention import measure_attention
     from embedkit.heads import save_head
     from embedkit.indexes import Index
-    from embedkit.report import to_summary, write_evaluation
+    from embedkit.report import to_summary, write_attention, write_evaluation
 
     console = Console(as_json, quiet)
     if head_out and head_out.suffix != ".safetensors":
         raise UsageError("output-format", f"{head_out}: end the name in .safetensors")
-    if baseline and not out:
-        raise UsageError("no-folder", "--baseline keeps its work in the folder of --out: name one")
+    if (baseline or attention) and not out:
+        raise UsageError("no-folder", "--baseline and --attention write into the folder of --out: name one")
     if folds == 1:
         raise UsageError("one-fold", "--folds needs 2 or more, or 0 for one split")
     fractions = tuple(sorted(fraction)) if fraction else FRACTIONS
     settings = EvaluationSettings(folds, fractions if draws else (), draws, seed)
     opened = Index.open(index)
+    looked_by = encoder_sources(opened, space or tuple(opened.spaces), encoder or ()) if attention else {}
     with console.progress("Evaluating") as advance:
         progress = _Progress(advance)
         learners: dict[str, Learner] = {}
@@ -88,6 +98,8 @@ def evaluate(
         save_head(head_out, found.head)
     if out:
         write_evaluation(out, found)
+    if out and attention:
+        write_attention(out, measure_attention(opened, looked_by, seed=seed))
     console.document(to_summary(found))
     show_evaluation(console, found)
     for path in filter(None, (head_out, out)):

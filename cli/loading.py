@@ -91,6 +91,18 @@ def encoder_source(index: Index, space: str | None, source: str | None) -> str:
     return source or name
 
 
+def encoder_sources(index: Index, spaces: Sequence[str], sources: Sequence[str]) -> dict[str, str]:
+    """Where each space's encoder is, among `sources` and the shipped ones. Raises EncoderError `encoder-mismatch`."""
+    from embedkit.encoder import shipped_encoders
+    from embedkit.encoder.weights import read_encoder
+
+    known = {read_encoder(source).sha256: source for source in (*sources, *shipped_encoders())}
+    for space in spaces:
+        if index.spaces[index.space_name(space)].encoder not in known:
+            raise _mismatch(space)
+    return {space: known[index.spaces[space].encoder] for space in spaces}
+
+
 def _mismatch(space: str) -> EncoderError:
     message = f"the space '{space}' was made by another encoder: name its .safetensors file with --encoder"
     return EncoderError("encoder-mismatch", message)

@@ -161,12 +161,14 @@ def test_evaluate_writes_tables_figures_and_a_head_that_classify_takes(site: Sit
     (tmp_path / "labels.csv").write_text("\n".join(["image_id,region", *rows]))
     run("embed", site.dump, "--index", place, "--labels", tmp_path / "labels.csv")
     shape = ("--folds", 3, "--fraction", 0.1, "--fraction", 1, "--draws", 2)
-    done = run("evaluate", "--index", place, *shape, "--out", out, "--head-out", head, "--json")
+    done = run("evaluate", "--index", place, *shape, "--attention", "--out", out, "--head-out", head, "--json")
     summary = json.loads(done.stdout)
     assert summary == json.loads((out / "summary.json").read_text())
     overall = summary["accuracy"]["simclr linear"]["overall"]
     assert 0.3 < overall["low"] < overall["value"] < overall["high"] <= 1
     assert "simclr linear" in (out / "evaluation.md").read_text()
+    looked = list(csv.DictReader((out / "attention.csv").read_text().splitlines()))
+    assert [row["space"] for row in looked] == ["simclr", "simclr"], "a gauge and a border"
     path = Index.open(place).images["path"][3].as_py()
     (tmp_path / "new.dcm").write_bytes(Path(path).read_bytes())
     document = json.loads(run("classify", tmp_path / "new.dcm", "--head", head, "--json", code=1, cwd=tmp_path).stdout)
