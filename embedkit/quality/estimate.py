@@ -33,6 +33,8 @@ class ErrorEstimate:
     """How many to expect among the first 50, 100 and 200 by score that nobody has judged yet."""
     worth_reviewing: int
     """Images that nobody has judged yet with a chance of one in ten or more: after them, reviewing stops paying."""
+    disagreement: float = 0.0
+    """By how much two estimates of the number of wrong labels differ."""
 
     def __str__(self) -> str:
         """The estimate in a sentence."""
@@ -62,4 +64,5 @@ def estimate_errors(scores: Numbers, settled: Flags, disagreement: float) -> Err
         int(np.ceil(known + min(expected + spread, len(falling)))),
         {first: float(falling[:first].sum()) for first in FIRST},
         int(np.count_nonzero(falling >= WORTH_IT)),
+        disagreement,
     )

@@ -14,13 +14,13 @@ from math import ceil
 import numpy as np
 
 from embedkit.indexes import Index
+from embedkit.quality.estimate import ErrorEstimate
 from embedkit.report.confusion import NO_LABEL, Confusion
 from embedkit.report.correction import GIVEN, REVIEWED
 from embedkit.report.map import RegionMap
 from embedkit.report.map_figure import draw_map
 from embedkit.report.page import encode_webp, fill_page
 from embedkit.report.summary import CHANGE, RELABELLED, Report, pick_pictures
-from embedkit.report.suspicion import Expectation
 from embedkit.report.table import Table, as_text, to_html
 
 PICTURED = 120
@@ -90,8 +90,8 @@ def _lead(report: Report) -> str:
     return " ".join(said)
 
 
-def _number(expected: Expectation) -> str:
-    return f"about {expected.value:,.0f} ({expected.low:,.0f} to {expected.high:,.0f})"
+def _number(expected: ErrorEstimate) -> str:
+    return f"about {expected.expected:,.0f} ({expected.low:,.0f} to {expected.high:,.0f})"
 
 
 def _find_accuracy(report: Report, stage: str) -> str:
@@ -108,7 +108,7 @@ def _list_tiles(report: Report) -> Iterable[tuple[str, str, str]]:
     yield "regions", f"{archive.regions:,}", f"{missing:,} images without a label"
     yield "files rejected", f"{archive.rejected:,}", "each with its reason"
     yield "suspects", f"{int(report.suspicion.suspected.sum()):,}", "labels held to be wrong"
-    yield "errors expected", f"{expected.value:,.0f}", f"{expected.low:,.0f} to {expected.high:,.0f}"
+    yield "errors expected", f"{expected.expected:,.0f}", f"{expected.low:,.0f} to {expected.high:,.0f}"
     yield "labels corrected", f"{int(labels.wrong.sum()):,}", f"of {int(labels.read.sum()):,} images reviewed"
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from embedkit.indexes import Index
 from embedkit.quality import IssueTable
+from embedkit.quality.estimate import ErrorEstimate
 from embedkit.report.archive import Archive, describe_archive
 from embedkit.report.correction import Correction, compare_labels, measure_correction
 from embedkit.report.suspicion import (
-    Expectation,
     Suspicion,
     read_suspicion,
     tabulate_quality,
@@ -39,12 +39,12 @@ class Report:
     """What could not be done, one sentence each."""
 
     @property
-    def expected(self) -> Expectation:
+    def expected(self) -> ErrorEstimate:
         """The wrong labels to expect before anybody looked."""
         return self.suspicion.expect(self.correction.labels.labelled)
 
     @property
-    def left(self) -> Expectation:
+    def left(self) -> ErrorEstimate:
         """The wrong labels to expect among the images that nobody read."""
         return self.suspicion.expect(self.correction.labels.labelled & ~self.correction.labels.read)
 

@@ -11,6 +11,7 @@ import numpy as np
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
 from embedkit.quality import ISSUES, IssueTable
+from embedkit.quality.estimate import ErrorEstimate, estimate_errors
 from embedkit.quality.pictures import Numbers
 from embedkit.quality.table import MISLABELLED, NONE, OUT_OF_DOMAIN, UNUSABLE
 from embedkit.report.confusion import NO_LABEL
@@ -24,15 +25,6 @@ _BREAKDOWNS = {"region": "region, as given", "device": "device", "station": "sta
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """A number of labels expected to be wrong, and where that lies with 95% certainty."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Suspicion:
     """What is held of N images before anybody looked."""
 
@@ -40,20 +32,18 @@ class Suspicion:
     """bool (N,) by issue."""
     wrong: Numbers
     """float64 (N,), 0..1: how likely the given label is wrong; 0 where there is none."""
+    disagreement: float = 0.0
+    """By how much two estimates of the number of wrong labels differ."""
 
     @property
     def suspected(self) -> Flags:
         """Bool (N,): the label is held to be wrong, or none can be right."""
         return np.asarray(np.any([self.issues[issue] for issue in _DOUBTS], axis=0), dtype=bool)
 
-    def expect(self, rows: Flags) -> Expectation:
-        """How many labels among `rows`, bool (N,), are expected to be wrong.
-
-        The sum of independent chances, each with the image's own probability, taken for normal.
-        """
+    def expect(self, rows: Flags) -> ErrorEstimate:
+        """How many labels among `rows`, bool (N,), are expected to be wrong."""
         chances = self.wrong[rows]
-        value, spread = float(chances.sum()), 1.96 * float(np.sqrt((chances * (1 - chances)).sum()))
-        return Expectation(value, max(0.0, value - spread), min(float(len(chances)), value + spread))
+        return estimate_errors(chances, np.zeros(len(chances), dtype=bool), self.disagreement)
 
 
 def read_suspicion(issues: IssueTable) -> Suspicion:
@@ -69,7 +59,7 @@ def read_suspicion(issues: IssueTable) -> Suspicion:
     wrong = np.zeros(issues.images)
     telling = np.isin(kinds, (*_DOUBTS, NONE)) & labelled
     np.maximum.at(wrong, rows[telling], scores[telling])
-    return Suspicion(flags, wrong)
+    return Suspicion(flags, wrong, issues.estimate.disagreement if issues.estimate else 0.0)
 
 
 def tabulate_suspects(suspicion: Suspicion, labels: Labelling) -> Table:
@@ -111,7 +101,7 @@ def _measure(rows: Flags, suspicion: Suspicion, labels: Labelling) -> tuple[int 
     """Counts of a group, and the share of its labels that is wrong: as read, and as expected of the unread."""
     labelled = rows & labels.labelled
     wrong = int((rows & labels.wrong).sum())
-    share = (wrong + suspicion.expect(labelled & ~labels.read).value) / labelled.sum() if labelled.any() else np.nan
+    share = (wrong + suspicion.expect(labelled & ~labels.read).expected) / labelled.sum() if labelled.any() else np.nan
     return (
         int(rows.sum()),
         int((rows & ~labels.labelled).sum()),
