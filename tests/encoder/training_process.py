@@ -46,11 +46,11 @@ def _sleep(step: object) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     mode, place = sys.argv[1], Path(sys.argv[2])
     if mode == "run":
         pretrain(make_set(), SETTINGS, place, on_step=_sleep)
     else:
+        torch.set_num_threads(1)  # two processes on few cores
         with join_processes() as processes:
             found = {
                 f"{method}.{name}": value
