@@ -18,7 +18,7 @@ from embedkit.heads import Ensemble, Vectors, fit_ensemble
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
 from embedkit.quality.inputs import check_input
-from embedkit.quality.pictures import Numbers, Pictures, score_pictures, score_unusable
+from embedkit.quality.pictures import Numbers, Pictures, score_unusable, survey_pictures
 from embedkit.quality.screening import screen_labels
 
 _BLANK = 0.5
@@ -63,7 +63,7 @@ def classify_index(index: Index, rows: npt.NDArray[np.int64], head: Ensemble) ->
     encoders = {name: space.encoder for name, space in index.spaces.items()}
     head.check_encoders(encoders, next(iter(index.spaces.values())).preprocessing)
     found = classify(head, {name: index.vectors(name)[rows] for name in head.spaces})
-    blank = score_pictures(len(rows), lambda part: index.pictures(rows[part])) > _BLANK
+    blank = survey_pictures(len(rows), lambda part: index.pictures(rows[part])).unusable > _BLANK
     return replace(found, in_domain=found.in_domain & ~blank)
 
 
@@ -104,7 +104,7 @@ def fit_index_classifier(index: Index, *, space: str | None = None, seed: int = 
     """Fit a head to the labelled images of an index, by one space or all; raises as `fit_classifier` does."""
     names = [index.space_name(space)] if space else list(index.spaces)
     regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
-    blank = score_pictures(len(regions), index.pictures) > _BLANK
+    blank = survey_pictures(len(regions), index.pictures).unusable > _BLANK
     return fit_classifier(
         np.where(blank, "", regions),
         {name: index.vectors(name) for name in names},

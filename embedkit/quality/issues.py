@@ -15,7 +15,7 @@ from embedkit.quality.duplicates import NO_DUPLICATES, Duplicates, find_duplicat
 from embedkit.quality.estimate import estimate_errors
 from embedkit.quality.evidence import HEADERS, Witness
 from embedkit.quality.patterns import find_patterns
-from embedkit.quality.pictures import Numbers, name_fault, score_pictures
+from embedkit.quality.pictures import Numbers, name_fault, survey_pictures
 from embedkit.quality.ranking import LabelRanking
 from embedkit.quality.screening import Screening, screen_labels
 from embedkit.quality.table import (
@@ -100,17 +100,17 @@ def find_label_issues(
 
 def _examine(index: Index, space: str | None, reviewed: Mapping[int, str], seed: int) -> _Findings:
     regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
-    unusable = score_pictures(len(regions), index.pictures)
-    blank = unusable > 0.5
+    survey = survey_pictures(len(regions), index.pictures)
+    blank = survey.unusable > 0.5
     screening = screen_labels(
         np.where(blank, "", regions), index.vectors(space), patients, reviewed=reviewed, seed=seed
     )
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
     if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = index.images["sop_instance_uid"].to_pylist()
-        duplicates = find_duplicates(graph.twins, instances, index.pictures).among(~blank)
+        duplicates = find_duplicates(graph.twins, instances, survey.thumbnails, index.pictures).among(~blank)
     settled = np.isin(np.arange(len(regions)), list(reviewed))
-    return _Findings(screening, unusable, (regions == "") & ~settled, settled, duplicates)
+    return _Findings(screening, survey.unusable, (regions == "") & ~settled, settled, duplicates)
 
 
 @dataclass(frozen=True)

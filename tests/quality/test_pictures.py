@@ -7,9 +7,13 @@ import pytest
 
 from embedkit.heads import Neighbours
 from embedkit.quality.duplicates import find_duplicates
-from embedkit.quality.pictures import match_detail, name_fault, score_unusable
+from embedkit.quality.pictures import match_detail, name_fault, score_unusable, survey_pictures
 
 from .conftest import draw_blank, draw_exposure
+
+
+def small(pictures):
+    return survey_pictures(len(pictures), lambda rows: pictures[rows]).thumbnails
 
 
 def test_exposures_are_usable():
@@ -26,6 +30,7 @@ def test_blank_plates_are_not(level, noise):
 
 def test_a_blank_plate_stretched_to_noise_is_not():
     assert score_unusable(np.stack([draw_blank(seed) for seed in range(5)])).min() > 0.9
+    assert {name_fault(draw_blank(seed)) for seed in range(5)} == {"nothing but noise"}
 
 
 def test_the_same_exposure_matches_after_a_turn_and_another_window():
@@ -45,8 +50,8 @@ def test_pictures_without_common_shape_do_not_match():
 def test_frames_of_one_instance_are_no_duplicates():
     twins = Neighbours(np.array([[1], [0]]), np.array([[1.0], [1.0]], np.float32))
     pictures = np.stack([draw_exposure(0)] * 2)
-    assert len(find_duplicates(twins, ["1.2", "1.2"], lambda rows: pictures[rows]).first) == 0
-    found = find_duplicates(twins, ["1.2", "1.3"], lambda rows: pictures[rows])
+    assert len(find_duplicates(twins, ["1.2", "1.2"], small(pictures), lambda rows: pictures[rows]).first) == 0
+    found = find_duplicates(twins, ["1.2", "1.3"], small(pictures), lambda rows: pictures[rows])
     assert (found.first.tolist(), found.second.tolist()) == ([0], [1])
     assert found.score[0] > 0.95
 
@@ -93,7 +98,7 @@ def test_spoilt_exposures_are_unusable_and_the_fault_is_named(fault):
 def test_a_mirrored_exposure_is_a_duplicate_and_said_to_be_mirrored():
     pictures = np.stack([draw_exposure(0), draw_exposure(0)[:, ::-1], draw_exposure(1)])
     twins = Neighbours(np.array([[1, 2], [0, 2], [0, 1]]), np.full((3, 2), 0.99, np.float32))
-    found = find_duplicates(twins, ["1.2", "1.3", "1.4"], lambda rows: pictures[rows])
+    found = find_duplicates(twins, ["1.2", "1.3", "1.4"], small(pictures), lambda rows: pictures[rows])
     assert (found.first.tolist(), found.second.tolist(), found.mirrored.tolist()) == ([0], [1], [True])
 
 
