@@ -13,14 +13,14 @@ from embedkit.indexes import Index
 from embedkit.quality import find_label_issues
 from embedkit.review.agreement import find_consensus
 from embedkit.review.decisions import SKIP, Decisions
-from embedkit.review.suspects import Suspect, correct_labels, list_suspects
+from embedkit.review.suspects import Suspect, list_suspects, settle_rows
 
 DECISIONS_BETWEEN = 10
 """A ranking costs seconds to minutes of a core, and a single decision moves little."""
 
 
 def rank_suspects(path: Path, space: str | None = None) -> list[Suspect]:
-    """Rank the suspects of the index at `path`, with the regions that reviewers agreed on in the place of those given.
+    """Rank the suspects of the index at `path`; what reviewers agreed on settles those images and sharpens the rest.
 
     Images that somebody decided on are left out, unless they only skipped them. Raises as `find_label_issues` does.
     """
@@ -28,8 +28,8 @@ def rank_suspects(path: Path, space: str | None = None) -> list[Suspect]:
     with Decisions.open(path) as decisions:
         latest = decisions.latest()
     decided = {decision.image_id for decision in latest if decision.verdict != SKIP}
-    corrected = correct_labels(index, find_consensus(latest))
-    found = list_suspects(index, find_label_issues(corrected, space=space, all_images=True))
+    reviewed = settle_rows(index, find_consensus(latest))
+    found = list_suspects(index, find_label_issues(index, space=space, all_images=True, reviewed=reviewed))
     return [suspect for suspect in found if suspect.image_id not in decided]
 
 

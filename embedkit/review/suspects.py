@@ -93,6 +93,15 @@ def read_suspects(path: Path, index: Index) -> list[Suspect]:
     return found
 
 
+def settle_rows(index: Index, consensus: Mapping[str, Consensus]) -> dict[int, str]:
+    """By row of the index, the region that reviewers agreed on, "" for none: `reviewed` of `find_label_issues`."""
+    return {
+        row: consensus[image_id].region
+        for row, image_id in enumerate(index.images["image_id"].to_pylist())
+        if image_id in consensus and not consensus[image_id].disputed
+    }
+
+
 def correct_labels(index: Index, consensus: Mapping[str, Consensus]) -> Index:
     """The same index with the regions that reviewers agreed on (`find_consensus`) in the place of those given.
 
