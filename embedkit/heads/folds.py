@@ -11,7 +11,10 @@ Ints = npt.NDArray[np.int64]
 
 
 def number_groups(groups: npt.ArrayLike | None, count: int) -> Ints:
-    """Number the patient groups from 0, int64 (N,). An image without a group ("" or None) is a group of its own."""
+    """Number the patient groups as they are met, int64 (N,); an image without one ("" or None) is a group of its own.
+
+    Patients are known by hashes whose key differs from index to index: their order must not decide who is dealt where.
+    """
     if groups is None:
         return np.arange(count, dtype=np.int64)
     names = np.array(["" if group is None else str(group) for group in np.asarray(groups, dtype=object)], dtype=str)
@@ -19,7 +22,8 @@ def number_groups(groups: npt.ArrayLike | None, count: int) -> Ints:
     alone = names == ""
     numbers = numbers.astype(np.int64)
     numbers[alone] = len(names) + np.arange(np.count_nonzero(alone))
-    return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+    _, first, numbers = np.unique(numbers, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[numbers].astype(np.int64)
 
 
 def assign_folds(codes: Ints, groups: Ints, folds: int = 5, seed: int = 0) -> Ints:

@@ -31,7 +31,8 @@ def test_the_seed_decides():
 
 
 def test_images_without_a_group_are_groups_of_their_own():
-    assert number_groups(["a", "", "b", None, "a", ""], 6).tolist() == [0, 2, 1, 3, 0, 4]
+    assert number_groups(["a", "", "b", None, "a", ""], 6).tolist() == [0, 1, 2, 3, 0, 4]
+    assert number_groups(["z", "", "b", None, "z", ""], 6).tolist() == [0, 1, 2, 3, 0, 4], "whatever they are called"
     assert number_groups(None, 3).tolist() == [0, 1, 2]
 
 
