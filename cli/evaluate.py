@@ -54,7 +54,7 @@ def evaluate(
     Every image is judged by heads that saw no image of its patient; every figure has its 95% interval. A run with
     --baseline that was interrupted goes on where it was.
     """
-    from embedkit.cli.loading import encoder_sources
+    from embedkit.cli.loading import encoder_source
     from embedkit.errors import UsageError
     from embedkit.evaluation import (
         FRACTIONS,
@@ -79,7 +79,9 @@ def evaluate(
     fractions = tuple(sorted(fraction)) if fraction else FRACTIONS
     settings = EvaluationSettings(folds, fractions if draws else (), draws, seed)
     opened = Index.open(index)
-    looked_by = encoder_sources(opened, space or tuple(opened.spaces), encoder or ()) if attention else {}
+    looked_by = (
+        {name: encoder_source(opened, name, encoder or ()) for name in space or opened.spaces} if attention else {}
+    )
     with console.progress("Evaluating") as advance:
         progress = _Progress(advance)
         learners: dict[str, Learner] = {}

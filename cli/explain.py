@@ -8,11 +8,20 @@ from typing import Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, EncoderSource, IndexPath, Modalities, Quiet, SpaceName
+from embedkit.cli.options import (
+    DEFAULT_INDEX,
+    AsJson,
+    EncoderSource,
+    ImageQuery,
+    IndexPath,
+    Modalities,
+    Quiet,
+    SpaceName,
+)
 
 
 def explain(
-    query: Annotated[str, typer.Argument(help="A file, or the UID of an image in the index.", metavar="FILE|UID")],
+    query: ImageQuery,
     region: Annotated[str | None, typer.Option(help="Explain this region, not the likeliest.")] = None,
     out: Annotated[Path, typer.Option(help="The .png or .svg file to draw.")] = Path("explained.png"),
     index: IndexPath = DEFAULT_INDEX,

@@ -17,6 +17,7 @@ from embedkit.image import prepare_file
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder
+    from embedkit.encoder.weights import EncoderWeights
     from embedkit.heads.attribution import Explainer
     from embedkit.indexes import Index
 
@@ -31,20 +32,19 @@ def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None) -
 def encoder_for(path: Path, source: str, precision: str, runtime: str) -> Encoder:
     """An encoder for the index at `path`; `auto` is what its space was made with, where it has one of that name."""
     from embedkit.encoder import load_encoder
+    from embedkit.encoder.weights import read_encoder
     from embedkit.errors import IndexFolderError
     from embedkit.indexes import Index
 
-    encoder = load_encoder(source, precision, runtime)
+    weights = read_encoder(source)
     try:
-        made = Index.open(path).spaces.get(encoder.name)
+        made = Index.open(path).spaces.get(weights.config.name)
     except IndexFolderError:  # none yet, or `embed` says what is wrong with it
         made = None
-    if made is None:
-        return encoder
     return load_encoder(
-        source,
-        made.precision if precision == "auto" else precision,
-        made.runtime if runtime == "auto" else runtime,
+        weights,
+        made.precision if made and precision == "auto" else precision,
+        made.runtime if made and runtime == "auto" else runtime,
     )
 
 
@@ -58,17 +58,11 @@ def encoder_of(index: Index, space: str | None, source: str | None) -> Encoder:
 def find_encoder(
     space: str, sha256: str, sources: Sequence[str], precision: str = "auto", runtime: str = "auto"
 ) -> Encoder:
-    """The encoder with these weights, among `sources` and the shipped one of the space's name.
+    """The encoder with these weights; where it is looked for and errors as of `encoder_source`."""
+    from embedkit.encoder import load_encoder
 
-    Raises EncoderError `encoder-mismatch` where it is none of them.
-    """
-    from embedkit.encoder import load_encoder, shipped_encoders
-
-    for source in (*sources, *(name for name in shipped_encoders() if name == space)):
-        encoder = load_encoder(source, precision, runtime)
-        if encoder.sha256 == sha256:
-            return encoder
-    raise _mismatch(space)
+    _, weights = _find_weights(space, sha256, sources)
+    return load_encoder(weights, precision, runtime)
 
 
 def explainer_of(index: Index, space: str | None, source: str | None) -> Explainer:
@@ -76,36 +70,31 @@ def explainer_of(index: Index, space: str | None, source: str | None) -> Explain
     from embedkit.heads.attribution import Explainer
     from embedkit.quality import fit_index_classifier
 
-    found = encoder_source(index, space, source)
-    (member,) = fit_index_classifier(index, space=index.space_name(space)).members
+    name = index.space_name(space)
+    found = encoder_source(index, name, [source] if source else [])
+    (member,) = fit_index_classifier(index, space=name).members
     return Explainer.load(found, member.head)
 
 
-def encoder_source(index: Index, space: str | None, source: str | None) -> str:
-    """Where to load the encoder of a space from: `source`, or the shipped one of this name. Raises EncoderError."""
-    from embedkit.encoder import shipped_encoders
+def encoder_source(index: Index, space: str, sources: Sequence[str]) -> str:
+    """Where the encoder of a space is: one of `sources`, or the shipped one of the space's name.
 
+    Raises EncoderError `encoder-mismatch` where it is none of them.
+    """
     name = index.space_name(space)
-    if not source and name not in shipped_encoders():
-        raise _mismatch(name)
-    return source or name
+    return _find_weights(name, index.spaces[name].encoder, sources)[0]
 
 
-def encoder_sources(index: Index, spaces: Sequence[str], sources: Sequence[str]) -> dict[str, str]:
-    """Where each space's encoder is, among `sources` and the shipped ones. Raises EncoderError `encoder-mismatch`."""
+def _find_weights(space: str, sha256: str, sources: Sequence[str]) -> tuple[str, EncoderWeights]:
     from embedkit.encoder import shipped_encoders
     from embedkit.encoder.weights import read_encoder
 
-    known = {read_encoder(source).sha256: source for source in (*sources, *shipped_encoders())}
-    for space in spaces:
-        if index.spaces[index.space_name(space)].encoder not in known:
-            raise _mismatch(space)
-    return {space: known[index.spaces[space].encoder] for space in spaces}
-
-
-def _mismatch(space: str) -> EncoderError:
+    for source in (*sources, *(name for name in shipped_encoders() if name == space)):
+        weights = read_encoder(source)
+        if weights.sha256 == sha256:
+            return source, weights
     message = f"the space '{space}' was made by another encoder: name its .safetensors file with --encoder"
-    return EncoderError("encoder-mismatch", message)
+    raise EncoderError("encoder-mismatch", message)
 
 
 @dataclass(frozen=True)

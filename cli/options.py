@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+ImageQuery = Annotated[str, typer.Argument(help="A file, or the UID of an image in the index.", metavar="FILE|UID")]
 IndexPath = Annotated[Path, typer.Option("--index", envvar="EMBEDKIT_INDEX", help="The index folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]

@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, EncoderSource, IndexPath, Modalities, Quiet, SpaceName
+from embedkit.cli.options import (
+    DEFAULT_INDEX,
+    AsJson,
+    EncoderSource,
+    ImageQuery,
+    IndexPath,
+    Modalities,
+    Quiet,
+    SpaceName,
+)
 
 if TYPE_CHECKING:
     from embedkit.indexes import Neighbour
 
 
 def similar(
-    query: Annotated[str, typer.Argument(help="A file, or the UID of an image in the index.", metavar="FILE|UID")],
+    query: ImageQuery,
     k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet to this .png file.")] = None,
     index: IndexPath = DEFAULT_INDEX,

@@ -59,8 +59,8 @@ class Encoder:
         return self._runtime.encode(pictures)
 
 
-def load_encoder(source: str = STARTER, precision: str = "auto", runtime: str = "auto") -> Encoder:
-    """Load an encoder by name or path (see `read_encoder`).
+def load_encoder(source: str | EncoderWeights = STARTER, precision: str = "auto", runtime: str = "auto") -> Encoder:
+    """Load an encoder by name or path (see `read_encoder`), or start one whose weights have been read.
 
     Parameters
     ----------
@@ -89,7 +89,8 @@ def load_encoder(source: str = STARTER, precision: str = "auto", runtime: str = 
         precision = "bf16" if _has_fast_bf16(runtime) else "fp32"
     if (runtime, precision) == ("openvino", "bf16") and not _has_fast_bf16(runtime):
         raise UsageError("bad-precision", "this processor does not compute in bf16: choose fp32, or torch-cpu")
-    return Encoder(read_encoder(source), runtime, precision)
+    weights = source if isinstance(source, EncoderWeights) else read_encoder(source)
+    return Encoder(weights, runtime, precision)
 
 
 def _check(kind: str, wanted: str, known: tuple[str, ...]) -> None:

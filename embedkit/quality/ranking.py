@@ -141,11 +141,9 @@ def _fit_without_errors(data: RankingInput, verdicts: Verdicts, seed: int) -> tu
         return np.zeros((len(codes), classes), dtype=np.float32), verdicts.wrong
     cuts = _CUTS if len(codes) <= _FEW_IMAGES else 1
     heads = [FoldedHeads(data.vectors, codes, data.groups, classes, seed=seed + cut) for cut in range(cuts)]
-    probabilities, flagged = _average(heads), verdicts.wrong
-    for _ in range(2):
-        flagged = verdicts.correct(_find_errors(data, probabilities))
-        probabilities = _average(heads, flagged)
-    return probabilities, flagged
+    flagged = verdicts.correct(_find_errors(data, _average(heads)))
+    flagged = verdicts.correct(_find_errors(data, _average(heads, flagged)))
+    return _average(heads, flagged), flagged
 
 
 def _average(heads: Sequence[FoldedHeads], dropped: Flags | None = None) -> Floats:

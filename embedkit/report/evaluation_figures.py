@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedkit.evaluation import Evaluation, Interval
-from embedkit.report.figure import render
+from embedkit.evaluation import Evaluation
+from embedkit.report.figure import INK, error_bars, plain_axes, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_INK, _GREY, _FAINT = "#222222", "#666666", "#e8e8e8"
+_FAINT = "#e8e8e8"
 
 
 def draw_evaluation(evaluation: Evaluation) -> Iterator[tuple[str, bytes]]:
@@ -35,34 +35,18 @@ def draw_evaluation(evaluation: Evaluation) -> Iterator[tuple[str, bytes]]:
             yield f"{name}.{kind}", render(partial(draw, evaluation), width, height, kind)
 
 
-def _axes(figure: Figure) -> Axes:
-    """Plain axes: two spines, a quiet frame, dark labels."""
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_color(_GREY)
-    axes.tick_params(color=_GREY, labelcolor=_INK)
-    axes.set_axisbelow(True)
-    return axes
-
-
-def _spread(found: Sequence[Interval]) -> np.ndarray:
-    """How far the intervals reach down and up from their values, percent, (2, N)."""
-    reach = np.array([[one.value - one.low, one.high - one.value] for one in found]).T
-    return np.asarray(100 * np.maximum(reach, 0))
-
-
 def _draw_accuracy(evaluation: Evaluation, figure: Figure) -> None:
     """Accuracy by region of the linear heads and their ensemble (table 1 and 2 of the paper), the hardest below."""
     scores = [score for score in evaluation.scores if not score.method.endswith("kNN")]
     order = np.argsort([-score.value for score in scores[-1].regions], kind="stable")
     names = ["all images", *(evaluation.regions[place] for place in order)]
-    axes = _axes(figure)
+    axes = plain_axes(figure)
     height = np.arange(len(names), 0, -1.0)
     for number, (score, colour) in enumerate(zip(scores, cycle(_COLOURS), strict=False)):
         found = [score.overall, *(score.regions[place] for place in order)]
         shift = 0.16 * ((len(scores) - 1) / 2 - number)
         x = [100 * one.value for one in found]
-        axes.errorbar(x, height + shift, xerr=_spread(found), fmt="o", markersize=5, color=colour, elinewidth=1.4)
+        axes.errorbar(x, height + shift, xerr=error_bars(found), fmt="o", markersize=5, color=colour, elinewidth=1.4)
         axes.annotate(
             score.method,
             (1, 1),
@@ -73,7 +57,7 @@ def _draw_accuracy(evaluation: Evaluation, figure: Figure) -> None:
             color=colour,
         )
     axes.axhline(len(names) - 0.5, color="#cccccc", linewidth=0.8)
-    axes.set_yticks(height, names, color=_INK)
+    axes.set_yticks(height, names, color=INK)
     axes.set_ylim(0.4, len(names) + 0.6)
     axes.set_xlim(right=100.5)
     axes.locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
@@ -84,7 +68,7 @@ def _draw_accuracy(evaluation: Evaluation, figure: Figure) -> None:
 
 def _draw_fractions(evaluation: Evaluation, figure: Figure) -> None:
     """Accuracy by fraction of the labels on a log axis (figure 2 of the paper)."""
-    axes = _axes(figure)
+    axes = plain_axes(figure)
     methods = list(dict.fromkeys(score.method for score in evaluation.fractions))
     ends = []
     for number, (method, colour) in enumerate(zip(methods, cycle(_COLOURS), strict=False)):
@@ -126,7 +110,7 @@ def _draw_reliability(evaluation: Evaluation, figure: Figure) -> None:
     Bins of fewer than ten images say nothing, and are left out.
     """
     found = evaluation.calibration[-1]
-    axes = _axes(figure)
+    axes = plain_axes(figure)
     axes.plot([0, 100], [0, 100], color="#bbbbbb", linewidth=1)
     axes.annotate("means what it says", (30, 31), rotation=45, rotation_mode="anchor", color="#888888", fontsize=9)
     stages = (("before scaling", found.before, found.bins_before), ("after", found.after, found.bins_after))
@@ -134,7 +118,7 @@ def _draw_reliability(evaluation: Evaluation, figure: Figure) -> None:
         shown = [one for one in bins if one.accuracy.images >= 10]
         points = [(one.confidence, one.accuracy.value) for one in shown]
         x, y = ([100 * value for value in values] for values in zip(*points, strict=True))
-        axes.errorbar(x, y, yerr=_spread([one.accuracy for one in shown]), fmt="o", color=colour, elinewidth=1.2)
+        axes.errorbar(x, y, yerr=error_bars([one.accuracy for one in shown]), fmt="o", color=colour, elinewidth=1.2)
         text = f"{stage}: calibration error {100 * error.value:.1f}% ({100 * error.low:.1f} to {100 * error.high:.1f})"
         axes.annotate(text, (0, 1.03 + 0.055 * number), xycoords="axes fraction", color=colour)
     axes.set_xlim(0, 101)
@@ -149,13 +133,13 @@ def _draw_confusion(evaluation: Evaluation, figure: Figure) -> None:
     size = len(evaluation.regions)
     counts = evaluation.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes = _axes(figure)
+    axes = plain_axes(figure)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if shares[row, column] > 0.55 else _INK
+        colour = "white" if shares[row, column] > 0.55 else INK
         axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(range(size), evaluation.regions, rotation=40, ha="right", rotation_mode="anchor", color=_INK)
-    axes.set_yticks(range(size), evaluation.regions, color=_INK)
+    axes.set_xticks(range(size), evaluation.regions, rotation=40, ha="right", rotation_mode="anchor", color=INK)
+    axes.set_yticks(range(size), evaluation.regions, color=INK)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(f"named by {evaluation.calibration[-1].method}")

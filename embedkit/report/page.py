@@ -25,7 +25,8 @@ def fill_page(name: str, *, scripted: bool = True, **fields: str) -> str:
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src {allowed}; "
         "base-uri 'none'; form-action 'none'"
     )
-    return Template(read_template(f"{name}.html")).substitute(fields, policy=policy, style=style, script=script)
+    head = Template(read_template("head.html")).substitute(policy=policy, style=style)
+    return Template(read_template(f"{name}.html")).substitute(fields, head=head, script=script)
 
 
 @cache

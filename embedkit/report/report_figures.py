@@ -10,17 +10,16 @@ import numpy as np
 
 from embedkit.report.confusion import Confusion
 from embedkit.report.correction import Accuracy
-from embedkit.report.figure import render
+from embedkit.report.figure import INK, error_bars, plain_axes, render
 from embedkit.report.map import RegionMap
 from embedkit.report.map_figure import draw_map
 from embedkit.report.summary import Report
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-_INK, _GREY, _FAINT = "#222222", "#666666", "#eef1f4"
+_FAINT = "#eef1f4"
 _RIGHT, _MORE, _LESS = "#188054", "#c4342d", "#2465bc"
 _STAGE_COLOURS = ("#D55E00", "#E69F00", "#0072B2", "#009E73")
 
@@ -43,7 +42,7 @@ def _draw_matrix(confusion: Confusion, rows: str, columns: str, *, signed: bool)
     """Shaded counts: green on the diagonal, red beside it; of a change, what became less is blue."""
 
     def draw(figure: Figure) -> None:
-        axes = _axes(figure)
+        axes = plain_axes(figure)
         same = np.equal.outer(np.array(confusion.rows), np.array(confusion.columns))
         most = [max(int(np.abs(confusion.counts[chosen]).max(initial=0)), 1) for chosen in (~same, same)]
         for (row, column), count in np.ndenumerate(confusion.counts):
@@ -53,12 +52,12 @@ def _draw_matrix(confusion: Confusion, rows: str, columns: str, *, signed: bool)
             axes.add_patch(_square(column, row, colour if count else _FAINT, shade if count else 1))
             if count:
                 text = f"{count:+,}" if signed else f"{count:,}"
-                axes.text(column, row, text, ha="center", va="center", color=_INK, fontsize=9)
+                axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=9)
         axes.set_xlim(-0.5, len(confusion.columns) - 0.5)
         axes.set_ylim(len(confusion.rows) - 0.5, -0.5)
-        axes.set_xticks(range(len(confusion.columns)), confusion.columns, color=_INK)
+        axes.set_xticks(range(len(confusion.columns)), confusion.columns, color=INK)
         axes.tick_params(axis="x", labelrotation=90)
-        axes.set_yticks(range(len(confusion.rows)), confusion.rows, color=_INK)
+        axes.set_yticks(range(len(confusion.rows)), confusion.rows, color=INK)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_xlabel(columns)
@@ -75,24 +74,23 @@ def _square(x: float, y: float, colour: str, shade: float) -> Patch:
 
 def _draw_accuracy(stages: list[Accuracy], figure: Figure) -> None:
     """Accuracy by region and stage, each with its interval; the hardest region below."""
-    axes = _axes(figure)
+    axes = plain_axes(figure)
     names = _regions_of(stages)
     for number, (stage, colour) in enumerate(zip(stages, _STAGE_COLOURS, strict=False)):
         found = {"all images": stage.overall, **stage.regions}
         shown = [(place, found[name]) for place, name in enumerate(names) if name in found]
         height = [-place + 0.17 * ((len(stages) - 1) / 2 - number) for place, _ in shown]
-        reach = np.array([[one.value - one.low, one.high - one.value] for _, one in shown]).T
         axes.errorbar(
             [100 * one.value for _, one in shown],
             height,
-            xerr=100 * np.maximum(reach, 0),
+            xerr=error_bars([one for _, one in shown]),
             fmt="o",
             markersize=4.5,
             color=colour,
             elinewidth=1.3,
             label=stage.stage,
         )
-    axes.set_yticks([-place for place in range(len(names))], names, color=_INK)
+    axes.set_yticks([-place for place in range(len(names))], names, color=INK)
     axes.grid(axis="x", color=_FAINT)
     axes.set_xlim(right=100.5)
     axes.set_xlabel(f"out-of-fold accuracy of {stages[0].method}, % with 95% interval over patients")
@@ -104,12 +102,3 @@ def _regions_of(stages: list[Accuracy]) -> list[str]:
     last = stages[-1].regions
     rest = sorted({name for stage in stages for name in stage.regions} - {*last})
     return ["all images", *sorted(last, key=lambda name: -last[name].value), *rest]
-
-
-def _axes(figure: Figure) -> Axes:
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_color(_GREY)
-    axes.tick_params(color=_GREY, labelcolor=_INK)
-    axes.set_axisbelow(True)
-    return axes

@@ -1,7 +1,6 @@
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +9,8 @@ import pytest
 from embedkit.quality import IssueTable
 from embedkit.quality.table import SCHEMA
 from embedkit.report import issues_page
+
+from .elements import Elements
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&${given}"
 
@@ -49,24 +50,6 @@ def make_page(count=8, region="hand", suggested="knee", issue="mislabelled", not
     ]
     table = IssueTable(pa.Table.from_pylist(rows, schema=SCHEMA), tuple(range(count)), 100, notes)
     return issues_page(PageIndex(max(count, 2), region), table, **options)
-
-
-class Elements(HTMLParser):
-    """Every tag with its attributes, and the text between."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.tags, self.text = [], ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def named(self, name):
-        return [attributes for tag, attributes in self.tags if tag == name]
 
 
 def test_a_suspect_is_a_card_with_its_picture_and_its_evidence():

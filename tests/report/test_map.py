@@ -1,7 +1,6 @@
 import base64
 import json
 import re
-from html.parser import HTMLParser
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ from embedkit.errors import UsageError
 from embedkit.report import Finding, RegionMap, draw_map, make_map, map_page
 from embedkit.report.palette import COLOURS, colour_regions
 
+from .elements import Elements
 from .maps import HOSTILE, MapIndex, write_issues
 
 
@@ -125,19 +125,6 @@ def test_colours_are_distinct_and_grey_means_no_label():
     colours = colour_regions(["", *regions])
     assert len({colours[name] for name in regions}) == 25
     assert colours[""] not in COLOURS
-
-
-class Elements(HTMLParser):
-    def __init__(self, page):
-        super().__init__()
-        self.tags, self.text = [], ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
 
 
 def test_the_page_holds_every_point_and_the_pictures_of_its_budget(index):

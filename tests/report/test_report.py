@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from datetime import date
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -22,24 +21,9 @@ from embedkit.review import Decisions
 
 from ..indexes.conftest import TinyEncoder, write_picture
 from .archives import ArchiveIndex, decide_by_truth, rank
+from .elements import Elements
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&${made} `|\\"
-
-
-class Elements(HTMLParser):
-    def __init__(self, page):
-        super().__init__()
-        self.tags, self.text = [], ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def named(self, name):
-        return [attributes for tag, attributes in self.tags if tag == name]
 
 
 def draw(index):
