@@ -21,7 +21,7 @@ _FRAME_MARKERS: dict[int, Coding] = {
     0xF7: "jpeg-ls",
 }
 _JPEG = b"\xff\xd8\xff"
-_JPEG_2000 = b"\xff\x4f\xff\x51"
+JPEG_2000 = b"\xff\x4f\xff\x51"
 _JP2 = b"\0\0\0\x0cjP  "
 _HIGH_THROUGHPUT = 0x4000  # bit 14 of Rsiz: part 15 capabilities
 
@@ -42,7 +42,7 @@ class Codestream:
 
 def begins_codestream(data: bytes) -> bool:
     """True if `data` begins with the first marker of a JPEG, JPEG-LS or JPEG 2000 codestream."""
-    return data.startswith((_JPEG, _JPEG_2000, _JP2))
+    return data.startswith((_JPEG, JPEG_2000, _JP2))
 
 
 def read_codestream(data: bytes) -> Codestream:
@@ -76,7 +76,7 @@ def _read_jpeg(data: bytes) -> Codestream:
 
 
 def _read_jpeg_2000(data: bytes) -> Codestream:
-    start = data.find(_JPEG_2000, 0, 4096)  # a JP2 file has boxes before it
+    start = data.find(JPEG_2000, 0, 4096)  # a JP2 file has boxes before it
     if start < 0:
         raise reject("decode-failed")
     capabilities, right, bottom, left, top = struct.unpack_from(">HLLLL", data, start + 6)

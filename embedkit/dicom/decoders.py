@@ -10,6 +10,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -21,8 +22,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from embedkit.dicom.codestreams import Codestream
-from embedkit.dicom.layout import PixelLayout
+from embedkit.dicom.bit_planes import drop_bit_planes
+from embedkit.dicom.codestreams import JPEG_2000, Codestream
+from embedkit.dicom.layout import PixelLayout, to_stored_values
 from embedkit.dicom.reasons import reject
 
 Array = NDArray[np.integer]
@@ -35,7 +37,7 @@ _CV2_FLAGS = {
 }
 
 
-def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photometric: str) -> Array:
+def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photometric: str, planes: int = 0) -> Array:
     """Decode with the first choice; a failure is any exception.
 
     Parameters
@@ -44,6 +46,8 @@ def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photomet
         A power of two up to 32, the most that the caller can use; what cannot be had cheaply is decoded whole.
     photometric : str
         Says what the colours of a JPEG are where the codestream does not.
+    planes : int
+        The lowest bit-planes, which the caller does not need; only where the codestream `has_planes`.
 
     Returns
     -------
@@ -58,9 +62,14 @@ def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photomet
         return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream)
     if stream.coding == "htj2k" and stream.samples == 1 and 8 < stream.bits < 16:
         return _decode_htj2k(frame, stream, reduction)
-    if reduction > 1 and stream.samples == 1 and stream.bits <= 16:
-        return _decode_reduced_jpeg_2000(frame, stream, reduction)
-    return np.asarray(imagecodecs.jpeg2k_decode(frame))
+    if planes:
+        return _decode_upper_planes(frame, stream, reduction, planes)
+    return _decode_jpeg_2000(frame, stream, reduction)
+
+
+def has_planes(stream: Codestream) -> bool:
+    """Whether the lowest bit-planes of the codestream may be left undecoded."""
+    return stream.coding == "jpeg-2000" and stream.samples == 1 and 8 < stream.bits <= 16
 
 
 def decode_rle(frame: bytes, layout: PixelLayout) -> Array:
@@ -122,6 +131,23 @@ def _raised_after_all() -> Iterator[None]:
         sys.unraisablehook = hook
     if unraised:
         raise ValueError("damaged HTJ2K")
+
+
+def _decode_upper_planes(frame: bytes, stream: Codestream, reduction: int, planes: int) -> Array:
+    """Undo the division of the values, and that each step of the reversible wavelet rounds down: by 1.5 in all."""
+    lowered = drop_bit_planes(frame[frame.find(JPEG_2000) :], planes)
+    upper = replace(stream, bits=stream.bits - planes)
+    decoded = to_stored_values(_decode_jpeg_2000(lowered, upper, reduction), upper.bits, signed=stream.signed)
+    low, high = _value_range(stream)
+    return np.clip((decoded.astype(np.int32) << planes) + (3 << planes >> 1), low, high).astype(
+        np.int16 if stream.signed else np.uint16
+    )
+
+
+def _decode_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:
+    if reduction > 1 and stream.samples == 1 and stream.bits <= 16:
+        return _decode_reduced_jpeg_2000(frame, stream, reduction)
+    return np.asarray(imagecodecs.jpeg2k_decode(frame))
 
 
 def _decode_reduced_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import cv2
@@ -17,7 +18,7 @@ from pydicom.uid import (
 
 from embedkit.dicom.codestreams import Codestream, read_codestream
 from embedkit.dicom.colours import colours_to_grey, palette_to_grey
-from embedkit.dicom.decoders import decode_codestream, decode_rle, decode_slowly
+from embedkit.dicom.decoders import decode_codestream, decode_rle, decode_slowly, has_planes
 from embedkit.dicom.encapsulation import split_encapsulated
 from embedkit.dicom.header import Header
 from embedkit.dicom.layout import PixelLayout, to_stored_values
@@ -38,6 +39,9 @@ COMPRESSED = frozenset(
 MAX_REDUCTION = 32
 """JPEG 2000 usually has five decomposition levels."""
 
+GREY_STEPS = 1024
+"""Steps that must be left of a grey scale which is shown in 256."""
+
 _END_OF_IMAGE = b"\xff\xd9"
 
 
@@ -51,6 +55,7 @@ class FrameReader:
         *,
         target_side: int | None = None,
         padding: tuple[int, int] | None = None,
+        grey_scale: float = 0,
         max_frames: int = 1,
     ) -> None:
         self.notes: dict[str, None] = {}
@@ -58,6 +63,7 @@ class FrameReader:
         self._layout = layout
         self._target_side = target_side
         self._padding = padding
+        self._grey_scale = grey_scale
         self._max_frames = max_frames
 
     def __iter__(self) -> Iterator[Array]:
@@ -97,9 +103,11 @@ class FrameReader:
         stream = None if syntax == RLELossless else self._check(read_codestream(frame))
         if stream is not None and stream.coding == "jpeg-ls":
             frame += _END_OF_IMAGE  # where it is missing, CharLS needs seconds to notice
-        for reduction in dict.fromkeys((self._reduction(), 1)):  # a codestream may have fewer levels than usual
+        reduction, planes = self._reduction(), self._spare_planes(stream)
+        # A codestream may have fewer levels than usual, and a picture use a small part of its grey scale.
+        for attempt in dict.fromkeys(((reduction, planes), (reduction, 0), (1, 0))):
             try:
-                return self._decode_fast(frame, stream, reduction)
+                return self._decode_fast(frame, stream, *attempt)
             except (RejectedFile, MemoryError):
                 raise
             except Exception:  # noqa: S112 (what a codec raises is its own affair: the next one tries)
@@ -112,11 +120,13 @@ class FrameReader:
             raise reject("decode-failed")
         return stream
 
-    def _decode_fast(self, frame: bytes, stream: Codestream | None, reduction: int) -> Array:
+    def _decode_fast(self, frame: bytes, stream: Codestream | None, reduction: int, planes: int) -> Array:
         layout = self._layout
         if stream is None:
             return to_stored_values(decode_rle(frame, layout), layout.bits_stored, signed=layout.signed)
-        decoded = decode_codestream(frame, stream, reduction, layout.photometric)
+        decoded = decode_codestream(frame, stream, reduction, layout.photometric, planes)
+        if planes and _middle_spread(decoded) < GREY_STEPS // 4 << planes:
+            raise ValueError("too few greys would be left")
         if not layout.signed:
             return decoded
         return to_stored_values(decoded, min(layout.bits_stored, stream.bits), signed=True)
@@ -140,12 +150,25 @@ class FrameReader:
             reduction *= 2
         return reduction
 
+    def _spare_planes(self, stream: Codestream | None) -> int:
+        """The lowest bit-planes without which `GREY_STEPS` are left of the grey scale; 0 where each value counts."""
+        if stream is None or self._target_side is None or self._padding is not None or not has_planes(stream):
+            return 0
+        steps = min(self._grey_scale, 1 << min(self._layout.bits_stored, stream.bits)) / GREY_STEPS
+        return int(math.log2(steps)) if steps >= 1 else 0
+
     def _finish(self, decoded: Array) -> Array:
         if self._layout.photometric == "PALETTE COLOR":
             decoded = palette_to_grey(decoded, self._header)
         elif decoded.ndim == 3:
             decoded = colours_to_grey(decoded, self._layout.photometric)
         return decoded if self._target_side is None else reduce_size(decoded, self._target_side, self._padding)
+
+
+def _middle_spread(stored: Array) -> int:
+    """The difference of the stored values between which the middle 99% of the pixels lie, by a sample of them."""
+    sample = np.sort(stored.ravel()[:: max(1, stored.size >> 14)])
+    return int(sample[-1 - len(sample) // 200]) - int(sample[len(sample) // 200])
 
 
 def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None = None) -> Array:

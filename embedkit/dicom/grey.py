@@ -6,6 +6,7 @@ Everything is computed once for each grey level that occurs, then looked up, so 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -87,6 +88,13 @@ class Presentation:
     padding: tuple[int, int] | None = None
     """Stored values, both inclusive, that are no part of the picture (PS3.3 C.7.5.1.1.2): left out of the statistics
     and shown black."""
+
+    @property
+    def least_scale(self) -> float:
+        """The fewest stored values that may lie between black and white; 0 where a table may tell any two apart."""
+        if self.modality_lut is not None or self.voi_luts:
+            return 0
+        return min((window.width / abs(self.slope) for window in self.windows if window.valid), default=math.inf)
 
 
 def to_display(stored: NDArray[np.integer], presentation: Presentation) -> NDArray[np.uint8]:

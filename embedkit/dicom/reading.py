@@ -152,6 +152,7 @@ def open_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) ->
         layout,
         target_side=options.target_side,
         padding=presentation.padding,
+        grey_scale=presentation.least_scale,
         max_frames=min(options.max_frames, options.max_pixel_bytes // layout.frame_bytes),
     )
     return OpenedDicom(header, layout, presentation, reader)

@@ -1,0 +1,140 @@
+"""JPEG 2000 without its lowest bit-planes: the same picture to a quarter of a grey level, and whole where it counts."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+from typing import Any
+
+import cv2
+import imagecodecs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from embedkit.dicom.bit_planes import drop_bit_planes
+
+JPEG_2000 = "1.2.840.10008.1.2.4.90"
+ADAPTED = {"WindowCenter": 2048, "WindowWidth": 4096}
+
+
+def make_film(seed: int = 0, shape: tuple[int, int] = (300, 260), bits: int = 12, noise: float = 2.0) -> NDArray[Any]:
+    """Soft shadows over the middle of the grey scale, and a sensor's noise."""
+    rng = np.random.default_rng(seed)
+    soft = cv2.GaussianBlur(rng.random(shape).astype(np.float32), (0, 0), 15)
+    soft = (soft - soft.min()) / np.ptp(soft)
+    film = ((1 << bits) - 1) * (0.05 + 0.9 * soft) + rng.normal(0, noise, shape)
+    return np.clip(np.rint(film), 0, (1 << bits) - 1).astype(np.uint16)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    bits=st.sampled_from([10, 12, 14, 16]),
+    planes=st.integers(1, 2),
+    signed=st.booleans(),
+)
+def test_values_are_divided(seed: int, bits: int, planes: int, *, signed: bool) -> None:
+    film = make_film(seed, bits=bits)
+    whole = (film.astype(np.int32) - (1 << (bits - 1))).astype(np.int16) if signed else film
+    encoded = imagecodecs.jpeg2k_encode(whole, level=0, reversible=True, codecformat="j2k", bitspersample=bits)
+    divided = imagecodecs.jpeg2k_decode(drop_bit_planes(encoded, planes)).astype(np.int64)
+    if signed:  # what comes back are the bits of two's complement
+        divided = (divided + (1 << (bits - planes - 1))) % (1 << (bits - planes)) - (1 << (bits - planes - 1))
+    error = divided - whole / (1 << planes)
+    assert np.abs(error + 1.2).mean() < 1.5
+    assert -2.5 < error.mean() < -0.3
+    assert np.abs(error).max() < 10
+
+
+def test_every_tile_is_divided() -> None:
+    film, file = make_film(bits=16), io.BytesIO()
+    Image.fromarray(film).save(file, "JPEG2000", no_jp2=True, tile_size=(96, 96))
+    whole = imagecodecs.jpeg2k_decode(file.getvalue())
+    divided = imagecodecs.jpeg2k_decode(drop_bit_planes(file.getvalue(), 4))
+    assert np.abs(divided - whole / 16).max() < 10
+
+
+@pytest.mark.parametrize("frame", [np.zeros((64, 64)), np.full((64, 64), 4095), np.full((64, 64), 2048)])
+def test_a_flat_picture_is_divided_too(frame: NDArray[Any]) -> None:
+    encoded = imagecodecs.jpeg2k_encode(
+        frame.astype(np.uint16), level=0, reversible=True, codecformat="j2k", bitspersample=12
+    )
+    divided = imagecodecs.jpeg2k_decode(drop_bit_planes(encoded, 2))
+    assert np.abs(divided.astype(int) - frame / 4).max() <= 2
+
+
+@pytest.mark.parametrize("side", [300, 1300])
+@pytest.mark.parametrize("polarity", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_radiograph_looks_the_same(tools: Any, monkeypatch: Any, side: int, polarity: str, signed: bool) -> None:
+    film = make_film(1, (side, side - 60))
+    window: dict[str, Any] = {"WindowCenter": 0 if signed else 2048, "WindowWidth": 4096}
+    frame = (film.astype(np.int32) - 2048).astype(np.int16) if signed else film
+    content = tools.dicom(frame, JPEG_2000, 12, PhotometricInterpretation=polarity, **window)
+    (fast,) = tools.read(content, target_side=512).frames
+    monkeypatch.setattr("embedkit.dicom.frames.GREY_STEPS", 1 << 20)
+    (whole,) = tools.read(content, target_side=512).frames
+    difference = fast.astype(int) - whole
+    assert difference.any()  # or bit-planes were not left out
+    assert np.abs(difference).max() <= 2
+    assert abs(difference.mean()) < 0.15
+
+
+def test_a_narrow_window_keeps_every_value(tools: Any) -> None:
+    film = make_film(2)
+    content = tools.dicom(film, JPEG_2000, 12, WindowCenter=2000, WindowWidth=500)
+    (fast,) = tools.read(content, target_side=512).frames
+    (exact,) = tools.read(tools.dicom(film, bits=12, WindowCenter=2000, WindowWidth=500), target_side=512).frames
+    assert np.array_equal(fast, exact)
+
+
+@pytest.mark.parametrize("attributes", [{}, ADAPTED])
+def test_a_picture_of_few_greys_keeps_every_value(tools: Any, attributes: dict[str, Any]) -> None:
+    film = (1000 + (make_film(3) >> 4)).astype(np.uint16)
+    (fast,) = tools.read(tools.dicom(film, JPEG_2000, 12, **attributes), target_side=512).frames
+    (exact,) = tools.read(tools.dicom(film, bits=12, **attributes), target_side=512).frames
+    assert np.array_equal(fast, exact)
+
+
+def test_the_whole_radiograph_keeps_every_value(tools: Any) -> None:
+    film = make_film(4)
+    (whole,) = tools.read(tools.dicom(film, JPEG_2000, 12, **ADAPTED), target_side=None).frames
+    (exact,) = tools.read(tools.dicom(film, bits=12, **ADAPTED), target_side=None).frames
+    assert np.array_equal(whole, exact)
+
+
+def test_what_is_quantised_or_damaged_is_refused() -> None:
+    film = make_film(5)
+    lossy = imagecodecs.jpeg2k_encode(film, level=60, reversible=False, codecformat="j2k", bitspersample=12)
+    with pytest.raises(ValueError, match="quantised"):
+        drop_bit_planes(lossy, 2)
+    encoded = imagecodecs.jpeg2k_encode(film, level=0, reversible=True, codecformat="j2k", bitspersample=12)
+    with pytest.raises(ValueError, match="bit-planes"):
+        drop_bit_planes(encoded, 13)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_header_makes_it_hang_or_crash(data: st.DataObject) -> None:
+    encoded = bytearray(
+        imagecodecs.jpeg2k_encode(make_film(6, (40, 40)), level=0, reversible=True, codecformat="j2k", bitspersample=12)
+    )
+    for _ in range(data.draw(st.integers(1, 4))):
+        encoded[data.draw(st.integers(2, 130))] = data.draw(st.integers(0, 255))
+    damaged = bytes(encoded[: data.draw(st.integers(50, len(encoded)))])
+    with contextlib.suppress(ValueError, IndexError, struct.error):  # any failure sends the file to the next decoder
+        assert len(drop_bit_planes(damaged, 2)) == len(damaged)
+
+
+def test_tile_parts_that_lead_back_end() -> None:
+    encoded = bytearray(
+        imagecodecs.jpeg2k_encode(make_film(7, (40, 40)), level=0, reversible=True, codecformat="j2k", bitspersample=12)
+    )
+    tile_part = encoded.index(b"\xff\x90")
+    encoded[tile_part + 6 : tile_part + 10] = (12).to_bytes(4, "big")
+    assert drop_bit_planes(bytes(encoded), 2)
