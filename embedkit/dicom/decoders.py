@@ -139,9 +139,8 @@ def _decode_upper_planes(frame: bytes, stream: Codestream, reduction: int, plane
     upper = replace(stream, bits=stream.bits - planes)
     decoded = to_stored_values(_decode_jpeg_2000(lowered, upper, reduction), upper.bits, signed=stream.signed)
     low, high = _value_range(stream)
-    return np.clip((decoded.astype(np.int32) << planes) + (3 << planes >> 1), low, high).astype(
-        np.int16 if stream.signed else np.uint16
-    )
+    values = np.clip((decoded.astype(np.int32) << planes) + (3 << planes >> 1), low, high)
+    return np.asarray(values, np.int16 if stream.signed else np.uint16)
 
 
 def _decode_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from embedkit.encoder import Encoder, EncoderConfig, encoding, load_encoder, save_encoder
-from embedkit.encoder.encoding import _has_fast_bf16, _runs_openvino
+from embedkit.encoder.encoding import _processor, _runs_openvino
 from embedkit.encoder.network import build_backbone
 from embedkit.encoder.weights import read_encoder, shipped_encoders
 from embedkit.errors import EncoderError, UsageError
@@ -43,7 +43,7 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 
 def _precisions(runtime: str) -> list[str]:
-    return ["fp32", "bf16"] if runtime == "torch-cpu" or _has_fast_bf16(runtime) else ["fp32"]
+    return ["fp32", "bf16"] if runtime == "torch-cpu" or "avx512_bf16" in _processor()["flags"] else ["fp32"]
 
 
 def _cosines(some: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -162,7 +162,7 @@ def test_weights_that_numpy_does_not_have_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "_processor_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(encoding, "_processor", lambda: {"vendor_id": {"GenuineIntel"}, "flags": {"avx2"}})
     monkeypatch.setattr(encoding, "_has_gpu", lambda: False)
     assert load_encoder(runtime="openvino").precision == "fp32"
     with pytest.raises(UsageError, match="fp32"):
@@ -173,6 +173,24 @@ def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_encoder().runtime == "torch-cpu"
     with pytest.raises(UsageError, match="torch-cpu"):
         load_encoder(runtime="openvino")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "precision"),
+    [
+        ("GenuineIntel", {"avx512_bf16", "amx_bf16"}, "bf16"),
+        ("GenuineIntel", {"avx512_bf16"}, "fp32"),
+        ("AuthenticAMD", {"avx512_bf16"}, "bf16"),
+        ("AuthenticAMD", {"avx512f"}, "fp32"),
+    ],
+)
+@pytest.mark.parametrize("runtime", ["openvino", "torch-cpu"])
+def test_bf16_is_chosen_where_it_is_faster(
+    monkeypatch: pytest.MonkeyPatch, runtime: str, vendor: str, flags: set[str], precision: str
+) -> None:
+    monkeypatch.setattr(encoding, "_processor", lambda: {"vendor_id": {vendor}, "flags": flags})
+    monkeypatch.setattr(encoding, "_runs_openvino", lambda: True)
+    assert load_encoder(runtime=runtime).precision == precision
 
 
 def test_an_unknown_encoder_runtime_and_precision_say_what_to_choose() -> None:
