@@ -144,12 +144,12 @@ def _add_files(
 
 
 def _finish(writer: IndexWriter, labels: LabelSource | None, sources: Sequence[Path]) -> LiveRows:
-    """Bring labels and FAISS files up to date; return the rows that count."""
+    """Bring labels, FAISS files and neighbour graphs up to date; return the rows that count."""
     live = read_live_rows(writer.folder, writer.manifest, _REPORTED_COLUMNS)
     if labels is not None:
         _set_labels(writer, live, labels, [path_text(Path(source).resolve()) for source in sources])
     for name in writer.manifest.spaces:
-        _fit_search(writer, live, name)
+        _fit_derived(writer, live, name)
     return live
 
 
@@ -165,15 +165,20 @@ def _set_labels(writer: IndexWriter, live: LiveRows, labels: LabelSource, roots:
     writer.set_labels(overlay)
 
 
-def _fit_search(writer: IndexWriter, live: LiveRows, space: str) -> None:
-    """Bring the FAISS file of a space up to date; left as it is where some shard lacks vectors of the space."""
-    from embedkit.indexes.search import load  # noqa: PLC0415 (FAISS takes long to import)
+def _fit_derived(writer: IndexWriter, live: LiveRows, space: str) -> None:
+    """Bring what is derived from a space up to date; left as it is where some shard lacks vectors of the space."""
+    from embedkit.indexes import graph, search  # noqa: PLC0415 (FAISS takes long to import)
 
-    if all(space in shard.vectors for shard in writer.manifest.shards):
-        ids = np.sort(live.ids[live.is_image])
-        found, as_stored = load(writer.folder, writer.manifest, space, ids)
-        if not as_stored:
-            writer.set_search(space, found)
+    if not all(space in shard.vectors for shard in writer.manifest.shards):
+        return
+    ids = np.sort(live.ids[live.is_image])
+    found, as_stored = search.load(writer.folder, writer.manifest, space, ids)
+    if not as_stored:
+        writer.set_search(space, found)
+    del found  # a gigabyte, where there are a million images
+    near, as_stored = graph.load(writer.folder, writer.manifest, space, ids)
+    if not as_stored:
+        writer.set_graph(space, near)
 
 
 def _report(walk: Walk, live: LiveRows, seconds: dict[str, float]) -> EmbedReport:

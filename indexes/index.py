@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +19,12 @@ from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.vectors import usable
 
 if TYPE_CHECKING:
+    from embedkit.indexes.nearest import Advance
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.image import decode_picture
-
-_QUERIES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,17 @@ class Neighbour:
     region: str
     distance: float
     """(1 - cosine) / 2: 0 the same direction, 1 the opposite one."""
+
+
+class NearGraph(NamedTuple):
+    """The nearest other images of every image of an index."""
+
+    rows: NDArray[np.int64]
+    """int64 (images, k), nearest first; -1 where there are fewer."""
+    cosines: NDArray[np.float32]
+    """float32 (images, k), -1 where there are fewer."""
+    recall: float
+    """The share of the true neighbours that was found, measured on a sample; 1 where the search was exact."""
 
 
 class Index:
@@ -165,19 +175,25 @@ class Index:
             Neighbour(row, **fact, distance=(1 - cosine) / 2) for (row, cosine), fact in zip(found, facts, strict=True)
         ]
 
-    def neighbour_graph(self, space: str | None = None, k: int = 20) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the `k` nearest other images of every image: rows and cosines (images, k), as `nearest` does."""
-        name = self.space_name(space)
-        graph = np.full((len(self), k), -1, np.int64)
-        cosines = np.full((len(self), k), -1, np.float32)
-        for start in range(0, len(self), _QUERIES_AT_ONCE):
-            own = np.arange(start, min(start + _QUERIES_AT_ONCE, len(self)))
-            rows, near = self.nearest(self._vectors_of(own, name), k + 1, name)
-            # Itself goes last, or the farthest where copies crowd it out; then the last column goes.
-            other = np.argsort(rows == own[:, None], axis=1, kind="stable")[:, :k]
-            graph[own] = np.take_along_axis(rows, other, axis=1)
-            cosines[own] = np.take_along_axis(near, other, axis=1)
-        return graph, cosines
+    def neighbour_graph(
+        self, space: str | None = None, k: int = 20, *, on_progress: Advance | None = None
+    ) -> NearGraph:
+        """Return the `k` nearest other images of every image; raises as `vectors` does.
+
+        20 or fewer are kept in the index folder; where the file is missing or outdated, and for more, they are searched
+        for, and `on_progress` is told how many of how many images are done.
+        """
+        from embedkit.indexes import graph  # noqa: PLC0415 (FAISS takes long to import)
+
+        name, ids = self.space_name(space), np.sort(self._ids)
+        if k <= graph.NEIGHBOURS:
+            found, _ = graph.load(self.path, self._manifest, name, ids, on_progress=on_progress)
+        else:
+            read = partial(read_vectors_by_shard, self.path, self._manifest, name)
+            found = graph.fit(None, ids, self.spaces[name].dimension, read, k=k, on_progress=on_progress)
+        place = np.searchsorted(ids, self._ids)
+        near = found.near[place, :k]
+        return NearGraph(np.where(near < 0, -1, self._row_of_id[near]), found.cosines[place, :k], found.recall)
 
     def space_name(self, name: str | None = None) -> str:
         """Return `name` where it is a space of this index, or that of its only space; raises as `vectors` does."""

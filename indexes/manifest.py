@@ -66,6 +66,18 @@ class SearchFile:
 
 
 @dataclass(frozen=True)
+class GraphFile:
+    """The graph of the nearest images in a space: `faiss/SPACE-NNNNNN.graph.parquet`."""
+
+    number: int
+    sha256: str
+    ids: str
+    """sha256 of the int64 ids in the graph, ascending."""
+    recall: float
+    """As measured when it was made."""
+
+
+@dataclass(frozen=True)
 class LabelsFile:
     """The overlay of labels that came from outside the headers: `labels-NNNNNN.parquet`."""
 
@@ -83,6 +95,7 @@ class Manifest:
     spaces: dict[str, Space] = field(default_factory=dict)
     shards: tuple[Shard, ...] = ()
     search: dict[str, SearchFile] = field(default_factory=dict)
+    graphs: dict[str, GraphFile] = field(default_factory=dict)
     labels: LabelsFile | None = None
     modalities: tuple[str, ...] = ()
     """Those that the last complete run took: with more of them, files of other modalities are read again."""
@@ -94,6 +107,7 @@ class Manifest:
             files[images_name(number)] = shard.sha256
             files |= {vectors_name(number, space): file.sha256 for space, file in shard.vectors.items()}
         files |= {search_name(space, file.number): file.sha256 for space, file in self.search.items()}
+        files |= {graph_name(space, file.number): file.sha256 for space, file in self.graphs.items()}
         if self.labels:
             files[labels_name(self.labels.number)] = self.labels.sha256
         return files
@@ -112,6 +126,11 @@ def vectors_name(shard: int, space: str) -> str:
 def search_name(space: str, number: int) -> str:
     """Name the FAISS file that the manifest `number` brought."""
     return f"faiss/{space}-{number:06d}.faiss"
+
+
+def graph_name(space: str, number: int) -> str:
+    """Name the neighbour graph that the manifest `number` brought."""
+    return f"faiss/{space}-{number:06d}.graph.parquet"
 
 
 def labels_name(number: int) -> str:
@@ -211,6 +230,7 @@ def _to_json(manifest: Manifest) -> bytes:
         "patient_key": manifest.patient_key,
         "spaces": {name: asdict(space) for name, space in manifest.spaces.items()},
         "search": {name: asdict(file) for name, file in manifest.search.items()},
+        "graphs": {name: asdict(file) for name, file in manifest.graphs.items()},
         "labels": asdict(manifest.labels) if manifest.labels else None,
         "modalities": manifest.modalities,
     }
@@ -233,7 +253,8 @@ def _compact(value: object) -> str:
 
 def _from_json(number: int, content: dict[str, Any]) -> Manifest:
     """Build a manifest; raises ValueError, KeyError, TypeError or AttributeError for anything that is none."""
-    if not all(SPACE_NAME.fullmatch(name) for name in (*content["spaces"], *content["search"])):
+    graphs = content.get("graphs", {})  # an index of an earlier version has none
+    if not all(SPACE_NAME.fullmatch(name) for name in (*content["spaces"], *content["search"], *graphs)):
         raise ValueError("a space's name becomes part of a file's name")
     labels = content["labels"]
     return Manifest(
@@ -244,6 +265,10 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
         {
             name: SearchFile(int(file["number"]), file["sha256"], file["ids"])
             for name, file in content["search"].items()
+        },
+        {
+            name: GraphFile(int(file["number"]), file["sha256"], file["ids"], float(file["recall"]))
+            for name, file in graphs.items()
         },
         LabelsFile(int(labels["number"]), labels["sha256"]) if labels else None,
         tuple(content["modalities"]),

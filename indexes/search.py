@@ -6,7 +6,6 @@ any earlier one to exactly the ids that are wanted, so a missing, damaged or out
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from embedkit.indexes.manifest import Manifest, search_name
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.storage import Put, sha256_of, write_atomically
-from embedkit.indexes.vectors import Vectors, unit
+from embedkit.indexes.vectors import Vectors, digest_ids, unit
 
 faiss: Any = import_module("faiss")  # its stubs know half of it
 
@@ -126,11 +125,6 @@ def fit(
     if lists and not kept:
         _set_probes(fitted.index, unit(np.concatenate([vectors for _, vectors in read(ids[:: len(ids) // 256 + 1])])))
     return fitted
-
-
-def digest_ids(ids: Ids) -> str:
-    """Return the sha256 of ascending ids."""
-    return hashlib.sha256(ids.astype("<i8").tobytes()).hexdigest()
 
 
 def _suits(index: Any, lists: int) -> bool:

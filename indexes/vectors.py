@@ -1,6 +1,8 @@
-"""Directions of vectors."""
+"""Directions of vectors, and which of them there are."""
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,11 @@ def usable(vectors: Vectors) -> NDArray[np.bool_]:
     """Tell vectors that have a direction from those that are zero or not finite (a NaN would become FAISS's id -1)."""
     lengths = _lengths(vectors)
     return np.asarray(np.isfinite(lengths) & (lengths > 0), bool)
+
+
+def digest_ids(ids: NDArray[np.int64]) -> str:
+    """Return the sha256 of ascending ids: what a FAISS file or a graph holds."""
+    return hashlib.sha256(ids.astype("<i8").tobytes()).hexdigest()
 
 
 def _lengths(vectors: Vectors) -> NDArray[np.float64]:

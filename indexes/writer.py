@@ -15,12 +15,14 @@ import pyarrow as pa
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.lock import LOCK_NAME, hold_lock
 from embedkit.indexes.manifest import (
+    GraphFile,
     LabelsFile,
     Manifest,
     SearchFile,
     Shard,
     Space,
     VectorFile,
+    graph_name,
     images_name,
     labels_name,
     manifest_name,
@@ -35,9 +37,10 @@ from embedkit.indexes.manifest import (
 from embedkit.indexes.overlay import write_overlay
 from embedkit.indexes.shards import write_images, write_vectors
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, remove_files, sha256_of, sync_folder, write_bytes
-from embedkit.indexes.vectors import usable
+from embedkit.indexes.vectors import digest_ids, usable
 
 if TYPE_CHECKING:
+    from embedkit.indexes.graph import Graph
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
 
@@ -108,6 +111,13 @@ class IndexWriter:
         number = self.manifest.number + 1
         entry = SearchFile(number, found.write(self.folder / search_name(space, number)), found.ids_digest)
         self._commit(search=self.manifest.search | {space: entry})
+
+    def set_graph(self, space: str, graph: Graph) -> None:
+        """Put a neighbour graph in the place of the earlier one."""
+        number = self.manifest.number + 1
+        sha256 = graph.write(self.folder / graph_name(space, number))
+        entry = GraphFile(number, sha256, digest_ids(graph.ids), graph.recall)
+        self._commit(graphs=self.manifest.graphs | {space: entry})
 
     def _write_vectors(
         self, number: int, space: str, vectors: NDArray[np.float32], pictured: NDArray[np.bool_]

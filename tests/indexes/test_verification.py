@@ -64,6 +64,8 @@ def test_every_kind_of_file_is_checked(whole: Path) -> None:
         "shards/.other.parquet",
         "faiss/tiny-.faiss",
         "faiss/other-.faiss",
+        "faiss/tiny-.graph.parquet",
+        "faiss/other-.graph.parquet",
         "labels-.parquet",
     }
 

@@ -1,0 +1,143 @@
+"""The graph of the nearest images in a space: kept beside the FAISS file, brought up to date by what came and went.
+
+It is derived from the shards, as the FAISS files are: a missing, damaged or outdated file costs time and nothing else.
+What is new is searched for among all; who had a neighbour that is gone is searched for again; all others are compared
+with what is new. So an exact graph stays exact. Where much has changed, the graph is made from scratch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from embedkit.errors import IndexFolderError
+from embedkit.indexes.manifest import Manifest, graph_name
+from embedkit.indexes.nearest import EXACT_BELOW, Advance, Found, Ints, NearestOfAll, merge, nearest_among
+from embedkit.indexes.rows import read_vectors_by_shard
+from embedkit.indexes.search import ReadVectors
+from embedkit.indexes.shards import read_table, write_table
+from embedkit.indexes.storage import sha256_of
+from embedkit.indexes.vectors import Vectors, digest_ids, unit
+
+NEIGHBOURS = 20
+_WORTH_CHANGING = 50
+"""Where lists are searched, one vector in so many is compared with all others in the time that a new graph takes."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The nearest other images of every image."""
+
+    ids: Ints
+    """The images, ascending: int64 (N,)."""
+    near: Ints
+    """Their neighbours' ids, int64 (N, k), nearest first; -1 where there are fewer."""
+    cosines: Vectors
+    """float32 (N, k), -1 where there are fewer."""
+    recall: float
+    """The share of the true neighbours that was found, measured on a sample; 1 where the search was exact."""
+
+    def write(self, path: Path) -> str:
+        """Write atomically; return the sha256."""
+        width = self.near.shape[1]
+        near, cosine = (
+            pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), width)
+            for values in (self.near, self.cosines)
+        )
+        return write_table(path, pa.table({"id": self.ids, "near": near, "cosine": cosine}))
+
+
+def load(
+    folder: Path,
+    manifest: Manifest,
+    space: str,
+    ids: Ints,
+    *,
+    exact_below: int = EXACT_BELOW,
+    on_progress: Advance | None = None,
+) -> tuple[Graph, bool]:
+    """Return the graph of exactly `ids`, ascending, and whether its file is just that; else it was made in memory."""
+    entry = manifest.graphs.get(space)
+    earlier = (
+        read_graph(folder / graph_name(space, entry.number), entry.sha256, entry.recall, NEIGHBOURS) if entry else None
+    )
+    if earlier and entry and entry.ids == digest_ids(ids):
+        return earlier, True
+    read = partial(read_vectors_by_shard, folder, manifest, space)
+    dimension = manifest.spaces[space].dimension
+    return fit(earlier, ids, dimension, read, exact_below=exact_below, on_progress=on_progress), False
+
+
+def read_graph(path: Path, sha256: str, recall: float, k: int) -> Graph | None:
+    """Return the graph in `path`, or None where the file is missing or not what was written."""
+    schema = pa.schema([("id", pa.int64()), ("near", pa.list_(pa.int64(), k)), ("cosine", pa.list_(pa.float32(), k))])
+    try:
+        if sha256_of(path) != sha256:
+            return None
+        table = read_table(path, schema).combine_chunks()
+    except (OSError, IndexFolderError):
+        return None
+    near, cosines = (table[name].combine_chunks().flatten().to_numpy().reshape(-1, k) for name in ("near", "cosine"))
+    return Graph(table["id"].to_numpy(), near, cosines, recall)
+
+
+def fit(
+    earlier: Graph | None,
+    ids: Ints,
+    dimension: int,
+    read: ReadVectors,
+    *,
+    k: int = NEIGHBOURS,
+    exact_below: int = EXACT_BELOW,
+    on_progress: Advance | None = None,
+) -> Graph:
+    """Return the graph of exactly `ids`, ascending; `earlier` is brought up to date where that costs less."""
+    again = np.arange(len(ids)) if earlier is None or not len(earlier.ids) else _to_search(earlier, ids)
+    small = len(again) <= len(ids) // (_WORTH_CHANGING if len(ids) >= exact_below else 2)
+    directions = np.empty((len(ids), dimension), np.float32)
+    for positions, vectors in read(ids):
+        directions[positions] = unit(vectors)
+    if earlier is not None and small:
+        return _change(earlier, ids, again, directions)
+    near, cosines = np.full((len(ids), k), -1, np.int64), np.full((len(ids), k), -1, np.float32)
+    search = NearestOfAll(directions, k + 1, exact_below=exact_below)
+    for found in search.walk(on_progress):
+        near[found.queries], cosines[found.queries] = _others(found)
+    return Graph(ids, _ids_at(ids, near), cosines, search.recall)
+
+
+def _to_search(earlier: Graph, ids: Ints) -> Ints:
+    """The positions in `ids` of what is new, and of what had a neighbour that is gone."""
+    gone = np.setdiff1d(earlier.ids, ids)
+    bereft = earlier.ids[np.isin(earlier.near, gone).any(axis=1)]
+    return np.flatnonzero(~np.isin(ids, earlier.ids) | np.isin(ids, bereft))
+
+
+def _change(earlier: Graph, ids: Ints, again: Ints, directions: Vectors) -> Graph:
+    """Search for the positions `again` among all, and for all others among what is new."""
+    k = earlier.near.shape[1]
+    near, cosines = np.full((len(ids), k), -1, np.int64), np.full((len(ids), k), -1, np.float32)
+    near[again], cosines[again] = _others(Found(again, *nearest_among(directions[again], directions, k + 1)))
+    near = _ids_at(ids, near)
+    rest = np.setdiff1d(np.arange(len(ids)), again)
+    place = np.searchsorted(earlier.ids, ids[rest])
+    near[rest], cosines[rest] = earlier.near[place], earlier.cosines[place]
+    new = np.flatnonzero(~np.isin(ids, earlier.ids))
+    if len(new):
+        found, cosine = nearest_among(directions[rest], directions[new], min(k, len(new)))
+        near[rest], cosines[rest] = merge(near[rest], cosines[rest], _ids_at(ids[new], found), cosine)
+    return Graph(ids, near, cosines, earlier.recall)
+
+
+def _others(found: Found) -> tuple[Ints, Vectors]:
+    """Leave out the query itself; where copies of it crowd it out, the last one."""
+    other = np.argsort(found.rows == found.queries[:, None], axis=1, kind="stable")[:, :-1]
+    return np.take_along_axis(found.rows, other, axis=1), np.take_along_axis(found.cosines, other, axis=1)
+
+
+def _ids_at(ids: Ints, positions: Ints) -> Ints:
+    return np.where(positions < 0, -1, ids[positions]) if len(ids) else positions
