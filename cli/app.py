@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from embedkit.cli.classify import classify
+from embedkit.cli.cluster import cluster
 from embedkit.cli.demo import demo
 from embedkit.cli.embed import embed
 from embedkit.cli.evaluate import evaluate
@@ -19,9 +20,12 @@ from embedkit.cli.export import export
 from embedkit.cli.find_label_issues import find_label_issues
 from embedkit.cli.gauges import gauges
 from embedkit.cli.info import info
+from embedkit.cli.label import label
+from embedkit.cli.label_clusters import label_clusters
 from embedkit.cli.pretrain import pretrain
 from embedkit.cli.report import report
 from embedkit.cli.review import review
+from embedkit.cli.select import select
 from embedkit.cli.similar import similar
 from embedkit.cli.verify import verify
 from embedkit.errors import EmbedkitError
@@ -38,6 +42,10 @@ app = typer.Typer(
 for command in (
     embed,
     find_label_issues,
+    select,
+    label,
+    cluster,
+    label_clusters,
     review,
     export,
     similar,

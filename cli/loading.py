@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom import ReadingOptions, Vocabulary, WorkerPool, find_files
+from embedkit.dicom import Label, ReadingOptions, Vocabulary, WorkerPool, find_files, read_annotations
 from embedkit.errors import EncoderError, RejectedFile, UsageError
 from embedkit.image import prepare_file
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from embedkit.encoder.weights import EncoderWeights
     from embedkit.heads.attribution import Explainer
     from embedkit.indexes import Index
+    from embedkit.review import Decision
 
 
 def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None) -> ReadingOptions:
@@ -137,3 +138,21 @@ def find_image(index: Index, query: str, modalities: Sequence[str] | None) -> Lo
     if not isinstance(image, LooseImage):
         raise UsageError(image[1], f"{query}: {REASONS[image[1]]}")
     return image
+
+
+def read_decisions(index: Path) -> list[Decision]:
+    """The reviewers' decisions that stand on the images of an index; none where nobody has reviewed."""
+    from embedkit.review.decisions import DATABASE_NAME, Decisions
+
+    if not (index / DATABASE_NAME).exists():  # to open them would make them
+        return []
+    with Decisions.open(index) as decisions:
+        return decisions.latest()
+
+
+def read_names(table: Path, key: str, source: str, index: Path, vocabulary: Path | None) -> dict[str, Label]:
+    """What a person wrote into a table by its column `key`; regions that the index has are good names too."""
+    from embedkit.indexes import Index
+
+    regions = set(Index.open(index).images["region"].to_pylist()) - {""}
+    return read_annotations(table, key, Vocabulary.load(vocabulary), source=source, regions=regions)

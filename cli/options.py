@@ -29,5 +29,8 @@ Modalities = Annotated[
 VocabularyFile = Annotated[
     Path | None, typer.Option("--vocabulary", help="A TOML file that maps spellings and codes to regions.")
 ]
+ReplaceLabels = Annotated[
+    bool, typer.Option("--replace", help="Put these labels also in the place of those of headers, tables and persons.")
+]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; one a core where not given.")]
 DEFAULT_INDEX = Path("embedkit-index")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from embedkit.indexes import Index
     from embedkit.quality import IssueTable
     from embedkit.report import RegionMap, Report
-    from embedkit.review import Decision
 
 _MAP_FORMATS = (".svg", ".png", ".html")
 
@@ -44,6 +43,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Report on the archive: what is in it, what is suspected, what the review changed; and draw a map of it."""
+    from embedkit.cli.loading import read_decisions
     from embedkit.indexes import Index
     from embedkit.quality import find_label_issues
     from embedkit.report import make_map, make_report, write_report, write_report_tables
@@ -53,7 +53,7 @@ def report(
     outputs = map_to or []
     _check(out, tables, outputs)
     opened = Index.open(index)
-    decisions = _read_decisions(index)
+    decisions = read_decisions(index)
     made: Report | None = None
     ranked: Path | IssueTable | None = issues
     if out or tables:
@@ -92,15 +92,6 @@ def _check(out: Path | None, tables: Path | None, maps: list[Path]) -> None:
     for path in maps:
         if path.suffix not in _MAP_FORMATS:
             raise UsageError("output-format", f"{path}: end the name in .svg, .png or .html")
-
-
-def _read_decisions(index: Path) -> list[Decision]:
-    from embedkit.review.decisions import DATABASE_NAME, Decisions
-
-    if not (index / DATABASE_NAME).exists():  # to open them would make them
-        return []
-    with Decisions.open(index) as decisions:
-        return decisions.latest()
 
 
 def _write_map(path: Path, index: Index, drawn: RegionMap, pictures: int) -> None:

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from embedkit.indexes.embedding import EmbedSettings, embed
     from embedkit.indexes.index import Index, Neighbour
+    from embedkit.indexes.labelling import AddedLabels, add_labels
     from embedkit.indexes.manifest import SPACE_NAME, Space
-    from embedkit.indexes.overlay import LabelSource, labels_from_folders
+    from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
     from embedkit.indexes.progress import EmbedReport, Progress
     from embedkit.indexes.reasons import REASONS
     from embedkit.indexes.training import read_image_ids, training_set
     from embedkit.indexes.verification import verify
 
 _MODULES = {
+    "ANNOTATOR": "overlay",
+    "CLUSTER": "overlay",
     "REASONS": "reasons",
     "SPACE_NAME": "manifest",
+    "AddedLabels": "labelling",
     "EmbedReport": "progress",
     "EmbedSettings": "embedding",
     "Index": "index",
@@ -24,6 +28,7 @@ _MODULES = {
     "Neighbour": "index",
     "Progress": "progress",
     "Space": "manifest",
+    "add_labels": "labelling",
     "embed": "embedding",
     "labels_from_folders": "overlay",
     "read_image_ids": "training",
@@ -32,8 +37,11 @@ _MODULES = {
 }
 
 __all__ = [
+    "ANNOTATOR",
+    "CLUSTER",
     "REASONS",
     "SPACE_NAME",
+    "AddedLabels",
     "EmbedReport",
     "EmbedSettings",
     "Index",
@@ -41,6 +49,7 @@ __all__ = [
     "Neighbour",
     "Progress",
     "Space",
+    "add_labels",
     "embed",
     "labels_from_folders",
     "read_image_ids",

@@ -27,7 +27,7 @@ from embedkit.indexes.catalogue import Catalogue, is_under
 from embedkit.indexes.encoding import fill_space, space_of
 from embedkit.indexes.image_rows import ImageRow, path_text
 from embedkit.indexes.manifest import labels_name
-from embedkit.indexes.overlay import LabelSource, make_overlay, read_overlay
+from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, make_overlay, merge_overlays, read_overlay
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress
 from embedkit.indexes.rows import VANISHED, LiveRows, read_live_rows
@@ -154,14 +154,18 @@ def _finish(writer: IndexWriter, labels: LabelSource | None, sources: Sequence[P
 
 
 def _set_labels(writer: IndexWriter, live: LiveRows, labels: LabelSource, roots: Sequence[str]) -> None:
-    """Ask `labels` for images under `roots`; those of other sources keep the labels that they have."""
+    """Ask `labels` for images under `roots`; those of other sources keep the labels that they have.
+
+    So do images that were labelled with this program, where `labels` has nothing to say.
+    """
     images = live.table.filter(live.is_image).select(["image_id", "path"])
     asked = [is_under(path, roots) for path in images["path"].to_pylist()]
     overlay = make_overlay(images.filter(asked), labels, writer.patient_key)
     if writer.manifest.labels:
         earlier = read_overlay(writer.folder / labels_name(writer.manifest.labels.number))
-        others = images.filter(pc.invert(asked))["image_id"]
-        overlay = pa.concat_tables([earlier.filter(pc.is_in(earlier["image_id"], value_set=others)), overlay])
+        others = pc.is_in(earlier["image_id"], value_set=images.filter(pc.invert(asked))["image_id"])
+        made_here = pc.is_in(earlier["source"], value_set=pa.array([ANNOTATOR, CLUSTER]))
+        overlay = merge_overlays(overlay, earlier.filter(pc.or_(others, made_here)))
     writer.set_labels(overlay)
 
 

@@ -18,6 +18,8 @@ from embedkit.indexes.shards import read_table, write_table
 
 LabelSource = Callable[[str, Path], Label | None]
 """Gives the label of an image by its `image_id` and path, or None where it has none to give."""
+ANNOTATOR, CLUSTER = "annotator", "cluster"
+"""Sources of labels made with this program: a person looked at the image, or named the cluster that it lies in."""
 OVERLAY_SCHEMA = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("image_id", "region", "given", "source", "patient")]
 )
@@ -49,6 +51,17 @@ def make_overlay(images: pa.Table, source: LabelSource, patient_key: bytes) -> p
 
 def _hash(patient: str, key: bytes) -> str:
     return hash_patient("", patient, key) if patient else ""
+
+
+def merge_overlays(newer: pa.Table, earlier: pa.Table) -> pa.Table:
+    """Return the rows of `newer`, and those of `earlier` on other images; of patients, what either of them says."""
+    place = pc.index_in(newer["image_id"], value_set=earlier["image_id"].combine_chunks())
+    patients = pc.if_else(
+        pc.equal(newer["patient"], ""), pc.coalesce(earlier["patient"].take(place), pa.scalar("")), newer["patient"]
+    )
+    newer = newer.set_column(newer.schema.get_field_index("patient"), OVERLAY_SCHEMA.field("patient"), patients)
+    others = pc.invert(pc.is_in(earlier["image_id"], value_set=newer["image_id"].combine_chunks()))
+    return pa.concat_tables([earlier.filter(others), newer])
 
 
 def write_overlay(path: Path, overlay: pa.Table) -> str:

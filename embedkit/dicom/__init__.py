@@ -1,5 +1,6 @@
 """The room that reads: from the files of a dump to header facts and display grey (docs/reading.md)."""
 
+from embedkit.dicom.annotations import read_annotations
 from embedkit.dicom.files import FoundFile, find_files
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.instance import InstanceFacts
@@ -30,6 +31,7 @@ __all__ = [
     "label_of",
     "labels_from_csv",
     "load_content",
+    "read_annotations",
     "read_content",
     "read_file",
     "read_radiograph",

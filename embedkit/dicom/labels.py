@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, MutableSequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -54,7 +55,8 @@ class Label:
     given: str
     """The label as it stands at its source."""
     source: str
-    """One of `anatomic-region-sequence`, `body-part-examined`, `description`, `csv`, `folder`, or ""."""
+    """One of `anatomic-region-sequence`, `body-part-examined`, `description`, `csv`, `folder`, `annotator`, `cluster`,
+    or ""."""
     patient: str = field(default="", repr=False)
     """Who it shows, as a table says it; never stored but as a keyed hash. "" where nothing is said."""
 
@@ -162,24 +164,31 @@ def labels_from_csv(path: Path, vocabulary: Vocabulary) -> LabelTable:
     whoever writes a table means it. A row without a label is passed over. Raises `UsageError`, which names lines and
     never values.
     """
+    with read_rows(path) as rows:
+        return _read_table(rows, path, vocabulary)
+
+
+@contextmanager
+def read_rows(path: Path) -> Iterator[Iterator[list[str]]]:
+    """Open a table separated by comma, semicolon or tab; what is wrong with the file becomes a `UsageError`."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header_line = file.readline()
             file.seek(0)
             separator = max(",;\t", key=header_line.count)
-            return _read_table(csv.reader(file, delimiter=separator, strict=True), path, vocabulary)
+            yield csv.reader(file, delimiter=separator, strict=True)
     except UnicodeDecodeError as error:
-        raise _wrong_table(path, "it is not UTF-8 text") from error
+        raise wrong_table(path, "it is not UTF-8 text") from error
     except csv.Error as error:
-        raise _wrong_table(path, f"it is not CSV: {error}") from error
+        raise wrong_table(path, f"it is not CSV: {error}") from error
     except OSError as error:
-        raise _wrong_table(path, error.strerror or "it cannot be read") from error
+        raise wrong_table(path, error.strerror or "it cannot be read") from error
 
 
 def _read_table(rows: Iterator[list[str]], path: Path, vocabulary: Vocabulary) -> LabelTable:
     columns = [name.strip().lower() for name in next(rows, [])]
-    key = _column(columns, (*_UID_COLUMNS, *_PATH_COLUMNS), path)
-    value = _column(columns, _LABEL_COLUMNS, path)
+    key = find_column(columns, (*_UID_COLUMNS, *_PATH_COLUMNS), path)
+    value = find_column(columns, _LABEL_COLUMNS, path)
     patient = next((columns.index(name) for name in _PATIENT_COLUMNS if name in columns), None)
 
     @lru_cache(maxsize=4096)
@@ -192,10 +201,10 @@ def _read_table(rows: Iterator[list[str]], path: Path, vocabulary: Vocabulary) -
         if not row:
             continue
         if len(row) != len(columns):
-            raise _wrong_table(path, f"row {number} has {len(row)} cells, the first row {len(columns)}")
+            raise wrong_table(path, f"row {number} has {len(row)} cells, the first row {len(columns)}")
         name, text = row[key].strip(), row[value].strip()
         if not name:
-            raise _wrong_table(path, f"row {number} has an empty {columns[key]}")
+            raise wrong_table(path, f"row {number} has an empty {columns[key]}")
         if not text:
             continue
         as_path = columns[key] in _PATH_COLUMNS or not re.fullmatch(r"[0-9.]+(#[0-9]+)?", name)
@@ -205,22 +214,24 @@ def _read_table(rows: Iterator[list[str]], path: Path, vocabulary: Vocabulary) -
             label = replace(label, patient=row[patient].strip())
         known = labels.setdefault(name, label)
         if (known.region, known.patient) != (label.region, label.patient):
-            raise _wrong_table(path, f"row {number} contradicts an earlier row for the same image")
+            raise wrong_table(path, f"row {number} contradicts an earlier row for the same image")
     return LabelTable(by_uid, by_path)
 
 
-def _column(columns: list[str], known: tuple[str, ...], path: Path) -> int:
+def find_column(columns: list[str], known: tuple[str, ...], path: Path) -> int:
+    """The place of the first column of `known` that a table has; `UsageError` where it has none."""
     for name in known:
         if name in columns:
             return columns.index(name)
-    raise _wrong_table(path, f"its first row names none of the columns {', '.join(known)}")
+    raise wrong_table(path, f"its first row names none of the columns {', '.join(known)}")
 
 
 def _path_parts(path: str) -> list[str]:
     return [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
 
 
-def _wrong_table(path: Path, message: str) -> UsageError:
+def wrong_table(path: Path, message: str) -> UsageError:
+    """The error of a table that cannot be used; `message` names rows and never values."""
     return UsageError("labels-invalid", f"the label table {path} cannot be used: {message}")
 
 

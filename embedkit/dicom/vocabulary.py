@@ -15,6 +15,7 @@ import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -89,6 +90,12 @@ class Vocabulary:
         """Whether all of the text is in the vocabulary, so that it can say nothing about a patient."""
         folded = fold(text)
         return bool(self._region_of_whole(text)) or any(p.fullmatch(folded) for p in self._patterns.values())
+
+    def nearest_spelling(self, text: str) -> str:
+        """The name or spelling that a mistyped label resembles most; "" where none comes near."""
+        spellings = {fold(known): known for region in self.regions for known in reversed(_names_of(region))}
+        near = get_close_matches(fold(text), spellings, n=1)
+        return spellings[near[0]] if near else ""
 
     def _region_of_whole(self, text: str) -> str:
         words = fold(text).split()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from embedkit.indexes import REASONS, Index
+from embedkit.indexes import ANNOTATOR, CLUSTER, REASONS, Index
 from embedkit.report.confusion import NO_LABEL
 from embedkit.report.table import Table
 
@@ -18,6 +18,8 @@ _SOURCES = {
     "description": "description of study, series or procedure",
     "csv": "table of labels",
     "folder": "folder names",
+    ANNOTATOR: "chosen images, named by a person",
+    CLUSTER: "clusters, named in one go",
     "": NO_LABEL,
 }
 

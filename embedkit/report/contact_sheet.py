@@ -1,4 +1,4 @@
-"""A contact sheet: one radiograph, and those that look like it."""
+"""Contact sheets: one radiograph and those that look like it, or pictures in rows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from embedkit.quality.pictures import Pictures
 
 _SIDE = 256
 _COLUMNS = 5
+_SMALL, _ABREAST = 208, 8
 _GAP = 12
 _CAPTION = 30
 _GROUND, _TEXT, _FRAME = 14, 214, 96
@@ -35,6 +36,22 @@ def contact_sheet(query: Pictures, pictures: Pictures, captions: Sequence[str]) 
         top = _GAP + number // _COLUMNS * (cell + _GAP)
         left = _GAP + 2 * _SIDE + _GAP + number % _COLUMNS * (_SIDE + _GAP)
         _place(sheet, picture, top, left, captions[number + 1])
+    return sheet
+
+
+def picture_rows(pictures: Pictures, captions: Sequence[str], columns: int = _ABREAST) -> Pictures:
+    """Lay out pictures, uint8 (n, 256, 256), a little smaller, in rows of `columns`, each with its caption.
+
+    Returns grey, uint8 (H, W).
+    """
+    cell = _SMALL + _CAPTION + _GAP
+    across = min(columns, len(pictures))
+    shape = (_GAP + -(-len(pictures) // columns) * cell, _GAP + across * (_SMALL + _GAP))
+    sheet = np.full(shape, _GROUND, dtype=np.uint8)
+    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        small = np.asarray(cv2.resize(picture, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        top, left = _GAP + number // columns * cell, _GAP + number % columns * (_SMALL + _GAP)
+        _place(sheet, small, top, left, caption)
     return sheet
 
 

@@ -11,7 +11,7 @@ from embedkit.review.decisions import VERDICTS, Decision, Decisions
 if TYPE_CHECKING:
     from embedkit.review.ranking import rank_suspects
     from embedkit.review.server import ReviewSettings, serve_review
-    from embedkit.review.suspects import Suspect, correct_labels, list_suspects, read_suspects
+    from embedkit.review.suspects import Suspect, correct_labels, list_suspects, read_suspects, settle_rows
 
 _MODULES = {
     "ReviewSettings": "server",
@@ -21,6 +21,7 @@ _MODULES = {
     "rank_suspects": "ranking",
     "read_suspects": "suspects",
     "serve_review": "server",
+    "settle_rows": "suspects",
 }
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "rank_suspects",
     "read_suspects",
     "serve_review",
+    "settle_rows",
 ]
 
 

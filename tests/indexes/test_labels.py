@@ -10,8 +10,8 @@ import pytest
 from embedkit.dicom.facts import hash_patient
 from embedkit.dicom.labels import Label, labels_from_csv
 from embedkit.dicom.vocabulary import Vocabulary
-from embedkit.errors import UsageError
-from embedkit.indexes import Index, labels_from_folders
+from embedkit.errors import IndexFolderError, UsageError
+from embedkit.indexes import ANNOTATOR, CLUSTER, AddedLabels, Index, add_labels, labels_from_folders
 from embedkit.indexes.overlay import lay_over, make_overlay
 
 from .conftest import Embed, write_dump, write_picture
@@ -106,3 +106,66 @@ def test_without_a_patient_in_the_table_that_of_the_header_stays() -> None:
     paths = images.append_column("path", pa.array(["1.dcm", "2.dcm"]))
     overlay = make_overlay(paths, lambda image_id, path: labels[image_id], b"key")
     assert lay_over(images, overlay)["patient"].to_pylist() == [hash_patient("", "P1", b"key"), "bb"]
+
+
+def ids_and_sources(index: Path) -> dict[str, tuple[str, str, str]]:
+    """By file name: the image id, the region and where it comes from."""
+    rows = Index.open(index).images.select(["path", "image_id", "region", "region_source"]).to_pylist()
+    return {Path(row["path"]).name: (row["image_id"], row["region"], row["region_source"]) for row in rows}
+
+
+def test_added_labels_leave_those_that_are_there(tmp_path: Path, run: Embed) -> None:
+    write_dump(tmp_path / "dump", 5)
+    run(labels=label_by_path)  # 001 and 004 are knees
+    index = tmp_path / "index"
+    ids = {name: found[0] for name, found in ids_and_sources(index).items()}
+    spread = {image_id: Label("hand", "Hand", CLUSTER) for image_id in ids.values()}
+    done = add_labels(index, spread | {"1.2.3": Label("hand", "Hand", CLUSTER)}, keep={ids["000.png"]})
+    assert done == AddedLabels(added=2, replaced=0, kept=3, unknown=1)
+    assert {name: found[1:] for name, found in ids_and_sources(index).items()} == {
+        "000.png": ("", ""),
+        "001.png": ("knee", "csv"),
+        "002.png": ("hand", CLUSTER),
+        "003.png": ("hand", CLUSTER),
+        "004.png": ("knee", "csv"),
+    }
+    chosen = {ids[name]: Label("foot", "Fuss", ANNOTATOR) for name in ("001.png", "002.png")}
+    assert add_labels(index, chosen) == AddedLabels(added=1, replaced=0, kept=1, unknown=0)
+    assert add_labels(index, spread) == AddedLabels(added=2, replaced=0, kept=3, unknown=0)
+    assert ids_and_sources(index)["002.png"][1:] == ("foot", ANNOTATOR), "a person's word stays"
+    assert add_labels(index, chosen, replace_labels=True) == AddedLabels(added=0, replaced=2, kept=0, unknown=0)
+    assert ids_and_sources(index)["001.png"][1:] == ("foot", ANNOTATOR)
+
+
+def test_labels_made_with_the_program_outlive_a_table_that_does_not_name_them(tmp_path: Path, run: Embed) -> None:
+    write_dump(tmp_path / "dump", 4)
+    run()
+    index = tmp_path / "index"
+    ids = {name: found[0] for name, found in ids_and_sources(index).items()}
+    add_labels(
+        index, {ids["001.png"]: Label("hand", "Hand", CLUSTER), ids["002.png"]: Label("hand", "Hand", ANNOTATOR)}
+    )
+    run(labels=label_by_path)
+    assert {name: found[1:] for name, found in ids_and_sources(index).items()} == {
+        "000.png": ("", ""),
+        "001.png": ("knee", "csv"),
+        "002.png": ("hand", ANNOTATOR),
+        "003.png": ("", ""),
+    }
+
+
+def test_an_added_label_leaves_the_patient_that_a_table_named(tmp_path: Path, run: Embed) -> None:
+    write_dump(tmp_path / "dump", 2)
+    run(labels=lambda image_id, path: Label("knee", "Knie", "csv", "P1"))
+    images = Index.open(tmp_path / "index").images
+    add_labels(
+        tmp_path / "index", {images["image_id"][0].as_py(): Label("hand", "Hand", ANNOTATOR)}, replace_labels=True
+    )
+    assert Index.open(tmp_path / "index").images["patient"].to_pylist() == images["patient"].to_pylist()
+    assert sorted(Index.open(tmp_path / "index").images["region"].to_pylist()) == ["hand", "knee"]
+
+
+def test_labels_are_not_added_where_there_is_no_index(tmp_path: Path) -> None:
+    with pytest.raises(IndexFolderError):
+        add_labels(tmp_path / "none", {"1": Label("hand", "Hand", ANNOTATOR)})
+    assert not (tmp_path / "none").exists()

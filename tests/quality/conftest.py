@@ -35,7 +35,7 @@ def draw_blank(seed):
 class MemoryIndex:
     """What `find_label_issues` needs of an index."""
 
-    def __init__(self, regions, vectors, patients, pictures):
+    def __init__(self, regions, vectors, patients, pictures, sources=None):
         names = [f"1.2.826.{number}" for number in range(len(regions))]
         self.images = pa.table(
             {
@@ -43,6 +43,7 @@ class MemoryIndex:
                 "sop_instance_uid": names,
                 "path": [f"/dump/{number}.dcm" for number in range(len(regions))],
                 "region": list(regions),
+                "region_source": list(sources) if sources else ["csv" if region else "" for region in regions],
                 "patient": list(patients),
                 "study_instance_uid": [f"study of {patient}" if patient else "" for patient in patients],
                 "laterality": [""] * len(regions),
@@ -98,6 +99,7 @@ class Archive:
             given[copy], self.region[copy], patients[copy] = given[row], self.region[row], patients[row]
         for row in self.blank:
             pictures[row] = draw_blank(row)
+        self.pictures = pictures
         self.index = MemoryIndex(given, vectors.astype(np.float32), patients, pictures)
 
 

@@ -1,5 +1,6 @@
-"""Decisions and labels for other systems: tables, DICOM copies and reports, Label Studio, FiftyOne, cohorts."""
+"""Decisions and labels for other systems, and sheets for those who label."""
 
+from embedkit.report.exports.annotation import MEMBERS, spread_names, write_clusters, write_selection
 from embedkit.report.exports.cohort import CohortRules, list_cohort
 from embedkit.report.exports.corrected import Correction, list_corrections, write_corrected
 from embedkit.report.exports.datasets import write_fiftyone, write_label_studio
@@ -9,16 +10,20 @@ from embedkit.report.exports.structured import write_structured_reports
 
 __all__ = [
     "LEFT_OUT",
+    "MEMBERS",
     "CohortRules",
     "Correction",
     "Export",
     "LeftOut",
     "list_cohort",
     "list_corrections",
+    "spread_names",
     "tabulate_decisions",
+    "write_clusters",
     "write_corrected",
     "write_fiftyone",
     "write_label_studio",
+    "write_selection",
     "write_structured_reports",
     "write_table",
 ]
