@@ -19,6 +19,7 @@ from embedkit.evaluation.fractions import (
     linear_learner,
     say_nothing,
     score_fractions,
+    self_trained_learner,
 )
 from embedkit.evaluation.intervals import Interval, mean_interval
 from embedkit.evaluation.judging import Judgement, judge_ensemble, judge_linear, judge_neighbours
@@ -117,6 +118,8 @@ def evaluate(
     np.add.at(confusion, (codes[test], best.probabilities[test].argmax(axis=1)), 1)
     draws = list(draw_labels(codes, rounds, settings.fractions, settings.repeats, settings.seed))
     methods = {f"{name} linear": linear_learner({name: values}, classes) for name, values in whole.items()}
+    for name, values in whole.items():
+        methods[f"{name} self-trained"] = self_trained_learner(values, data.patients, classes)
     if len(points) > 1:
         methods["ensemble"] = linear_learner(whole, classes)
     return Evaluation(

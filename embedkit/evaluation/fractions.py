@@ -14,9 +14,10 @@ import numpy as np
 from embedkit.evaluation.intervals import DRAWS, draw_sums
 from embedkit.evaluation.labelled import Labelled
 from embedkit.evaluation.protocol import Round
-from embedkit.heads import Moments, Vectors, fit_linear
+from embedkit.heads import Moments, Vectors, fit_linear, fit_self_trained
 from embedkit.heads.folds import Ints
 from embedkit.heads.linear import softmax
+from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
 
 FRACTIONS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -85,6 +86,22 @@ def linear_learner(spaces: Vectors, classes: int) -> Learner:
             head = fit_linear(Moments.of(vectors[rows], codes, classes), ("",) * classes)
             total += softmax(head.logits(vectors[others]))
         return np.asarray(total.argmax(axis=1), dtype=np.int64)
+
+    return learn
+
+
+def self_trained_learner(vectors: Floats, patients: Ints, classes: int) -> Learner:
+    """Learns a linear head from labelled and other images, but none of the patients that are to be judged.
+
+    `vectors` float32 (N, D); `patients` int64 (N,), -1 for images that nothing may be learnt from.
+    """
+
+    def learn(rows: Ints, codes: Ints, others: Ints) -> Ints:
+        known = np.full(len(vectors), -1, np.int64)
+        known[rows] = codes
+        seen = (patients >= 0) & ~np.isin(patients, patients[others])
+        head = fit_self_trained(vectors[seen], known[seen], ("",) * classes)
+        return np.asarray(head.logits(vectors[others]).argmax(axis=1), dtype=np.int64)
 
     return learn
 

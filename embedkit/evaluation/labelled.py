@@ -23,6 +23,8 @@ class Labelled:
     rows: Ints
     codes: Ints
     groups: Ints
+    patients: Ints
+    """Of all images, labelled or not; -1 where the label was left out."""
     regions: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -50,4 +52,6 @@ def select_labelled(labels: npt.ArrayLike, groups: npt.ArrayLike | None, without
     number = np.array([names.index(name) if name in names else -1 for name in (*known.names, "")], dtype=np.int64)
     codes = number[known.codes]
     rows = np.flatnonzero(codes >= 0)
-    return Labelled(rows, codes[rows], np.unique(patients[rows], return_inverse=True)[1], tuple(names), notes)
+    groups_of_rows = np.unique(patients[rows], return_inverse=True)[1]
+    seen = np.where((known.codes >= 0) & (codes < 0), -1, patients)
+    return Labelled(rows, codes[rows], groups_of_rows, seen, tuple(names), notes)

@@ -9,6 +9,7 @@ from embedkit.heads.knn import vote
 from embedkit.heads.linear import LinearHead, fit_linear
 from embedkit.heads.moments import Moments, add_up
 from embedkit.heads.neighbours import Neighbourhood, Neighbours, Search, build_search, keep_first, walk_neighbours
+from embedkit.heads.self_training import fit_self_trained
 from embedkit.heads.storage import load_head, save_head
 from embedkit.heads.whitening import whiten
 
@@ -37,6 +38,7 @@ __all__ = [
     "fit_ensemble",
     "fit_head",
     "fit_linear",
+    "fit_self_trained",
     "keep_first",
     "load_head",
     "number_groups",

@@ -47,6 +47,10 @@ class Moments:
         """Return the sums without the images of `other`."""
         return Moments(self.counts - other.counts, self.sums - other.sums, self.scatter - other.scatter)
 
+    def scaled(self, weight: float) -> Moments:
+        """Return the sums with every image counting `weight`."""
+        return Moments(weight * self.counts, weight * self.sums, weight * self.scatter)
+
 
 def add_up(parts: Sequence[Moments]) -> Moments:
     """Return the sums of all images of `parts`."""

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from embedkit.errors import UsageError
 from embedkit.evaluation import EvaluationSettings, evaluate
-from embedkit.evaluation.fractions import draw_labels
+from embedkit.evaluation.fractions import draw_labels, self_trained_learner
 from embedkit.evaluation.judging import judge_ensemble, judge_linear, judge_neighbours
 from embedkit.evaluation.labelled import select_labelled
 from embedkit.evaluation.protocol import judged_rows, plan_folds, plan_split
-from embedkit.heads import Moments, fit_linear, number_groups
+from embedkit.heads import Moments, fit_linear, fit_self_trained, number_groups
 from embedkit.heads.linear import fit_temperature, softmax
 
 QUICK = EvaluationSettings(fractions=(0.01, 1.0), repeats=3)
@@ -174,3 +174,19 @@ def test_learners_get_rows_of_what_was_given(archive):
     )
     assert [score.mean for score in found.fractions if score.method == "oracle"] == [1, 1]
     assert min(rows.min() for rows in asked) >= 100
+
+
+def test_self_training_learns_nothing_from_judged_patients_or_from_labels_left_out(archive):
+    data = select_labelled(archive.labels, archive.patients, ["hip"])
+    vectors = archive.spaces["simclr"]
+    (judged,) = plan_split(data.codes, data.groups)
+    rows, others = data.rows[judged.train][:30], data.rows[judged.test]
+    codes = data.codes[judged.train][:30]
+    found = self_trained_learner(vectors, data.patients, 3)(rows, codes, others)
+    spoilt = vectors.copy()
+    spoilt[archive.labels == "hip"] *= -1
+    spoilt[others[1:]] *= -1
+    again = self_trained_learner(spoilt, data.patients, 3)(rows, codes, others)
+    assert again[0] == found[0]
+    named = fit_self_trained(vectors[rows], codes, data.regions)
+    assert (found != named.logits(vectors[others]).argmax(axis=1)).any()
