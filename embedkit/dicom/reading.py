@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.dicom.claims import find_disagreements
 from embedkit.dicom.facts import read_facts
 from embedkit.dicom.files import FoundFile
 from embedkit.dicom.frames import FrameReader
@@ -166,7 +167,8 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
     bare = kind is FileKind.BARE_DICOM
     notes = ["no-preamble"] if bare else []
     notes += ["executable-preamble"] if not bare and content.data.startswith(_EXECUTABLE) else []
-    return ReadFile(replace(facts, frames=len(frames)), content.sha256, frames, (*notes, *opened.frames.notes))
+    notes += [*opened.frames.notes, *find_disagreements(opened.header)]
+    return ReadFile(replace(facts, frames=len(frames)), content.sha256, frames, tuple(notes))
 
 
 def _check_object(header: Header, modalities: frozenset[str]) -> None:

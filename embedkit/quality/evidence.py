@@ -54,6 +54,13 @@ class Witness:
             words += [f"{name} filed as {' and '.join(values)}"] * (len(values) > 1)
         return ", ".join(words) + "."
 
+    def of_study(self, row: int, others: tuple[int, ...]) -> str:
+        """What contradicts the label of an image within its study."""
+        names = " and ".join(sorted({self.headers["region"][other] for other in others}))
+        looks = self.labels.classes[self.labels.suggested[row]]
+        images = f"{len(others)} images of its study do" if len(others) > 1 else "another image of its study does"
+        return f"It looks like {looks}, as {images}, filed as {names}."
+
     def _filed_in_study(self, row: int) -> Counter[str]:
         """How often each region is given in the other images of the study."""
         study = self._rows_of_study.get(self.headers["study_instance_uid"][row], [])

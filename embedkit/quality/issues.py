@@ -11,6 +11,7 @@ import pyarrow as pa
 from embedkit.errors import UsageError
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
+from embedkit.quality.conflicts import HEADER_DOUBT, StudyConflict, find_study_conflicts, name_header_conflict
 from embedkit.quality.duplicates import NO_DUPLICATES, Duplicates, find_duplicates
 from embedkit.quality.estimate import estimate_errors
 from embedkit.quality.evidence import HEADERS, Witness
@@ -19,17 +20,28 @@ from embedkit.quality.pictures import Numbers, name_fault, survey_pictures
 from embedkit.quality.ranking import LabelRanking
 from embedkit.quality.screening import Screening, screen_labels
 from embedkit.quality.table import (
+    HEADER_CONFLICT,
     MISLABELLED,
     MISSING_LABEL,
     NEAR_DUPLICATE,
     NONE,
     OUT_OF_DOMAIN,
     SCHEMA,
+    STUDY_CONFLICT,
     UNUSABLE,
     IssueTable,
 )
 
-_ORDER = (UNUSABLE, OUT_OF_DOMAIN, MISLABELLED, NEAR_DUPLICATE, MISSING_LABEL, NONE)
+_ORDER = (
+    UNUSABLE,
+    OUT_OF_DOMAIN,
+    MISLABELLED,
+    NEAR_DUPLICATE,
+    STUDY_CONFLICT,
+    HEADER_CONFLICT,
+    MISSING_LABEL,
+    NONE,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,9 @@ class _Findings:
     settled: Flags
     """bool (N,): a person has judged the image."""
     duplicates: Duplicates
+    study_conflicts: tuple[StudyConflict, ...]
+    header_conflicts: Mapping[int, str]
+    """By row, what the header claims twice and differently, in words."""
 
     @property
     def wrong(self) -> Numbers:
@@ -92,7 +107,7 @@ def find_label_issues(
         tuple(entry.row for entry in entries),
         len(index.images),
         findings.screening.notes,
-        _explain(entries, Witness(labels, findings.duplicates, columns), index),
+        _explain(entries, Witness(labels, findings.duplicates, columns), index, findings.header_conflicts),
         find_patterns(labels),
         estimate_errors(findings.wrong, findings.settled, labels.disagreement),
     )
@@ -110,7 +125,21 @@ def _examine(index: Index, space: str | None, reviewed: Mapping[int, str], seed:
         instances = index.images["sop_instance_uid"].to_pylist()
         duplicates = find_duplicates(graph.twins, instances, survey.thumbnails, index.pictures).among(~blank)
     settled = np.isin(np.arange(len(regions)), list(reviewed))
-    return _Findings(screening, survey.unusable, (regions == "") & ~settled, settled, duplicates)
+    listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled
+    return _Findings(
+        screening,
+        survey.unusable,
+        (regions == "") & ~settled,
+        settled,
+        duplicates,
+        tuple(find_study_conflicts(screening.labels, index.images["study_instance_uid"].to_pylist(), ~listed)),
+        _read_header_conflicts(index),
+    )
+
+
+def _read_header_conflicts(index: Index) -> dict[int, str]:
+    said = map(name_header_conflict, index.images["notes"].to_pylist())
+    return {row: sentence for row, sentence in enumerate(said) if sentence}
 
 
 @dataclass(frozen=True)
@@ -140,12 +169,19 @@ def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
     ):
         for row in np.flatnonzero(flags).tolist():
             yield _Entry(row, issue, float(score[row]))
+    for conflict in found.study_conflicts:
+        yield _Entry(conflict.row, STUDY_CONFLICT, conflict.score, conflict.others)
+    for row in found.header_conflicts:
+        if not found.settled[row]:
+            yield _Entry(row, HEADER_CONFLICT, HEADER_DOUBT)
     if all_images:
         for row in np.flatnonzero(~(blank | out | wrong | missing | repeated)).tolist():
             yield _Entry(row, NONE, float(found.wrong[row]))
 
 
-def _explain(entries: list[_Entry], witness: Witness, index: Index) -> tuple[str, ...]:
+def _explain(
+    entries: list[_Entry], witness: Witness, index: Index, header_conflicts: Mapping[int, str]
+) -> tuple[str, ...]:
     """Say in a sentence why each entry is listed; nothing of an image without an issue."""
     unusable = [entry.row for entry in entries if entry.issue == UNUSABLE]
     faults = {row: name_fault(picture) for row, picture in zip(unusable, index.pictures(unusable), strict=True)}
@@ -154,6 +190,8 @@ def _explain(entries: list[_Entry], witness: Witness, index: Index) -> tuple[str
         MISLABELLED: lambda entry: witness.of_label(entry.row),
         NEAR_DUPLICATE: lambda entry: witness.of_duplicate(entry.row, entry.evidence),
         MISSING_LABEL: lambda entry: witness.of_missing(entry.row),
+        STUDY_CONFLICT: lambda entry: witness.of_study(entry.row, entry.evidence),
+        HEADER_CONFLICT: lambda entry: header_conflicts[entry.row],
     }
     nothing = {OUT_OF_DOMAIN: "No region fits: the labels around it are doubted too, or it is far from all.", NONE: ""}
     return tuple(nothing[e.issue] if e.issue in nothing else say[e.issue](e) for e in entries)

@@ -16,12 +16,16 @@ import numpy as np
 from embedkit.indexes import Index
 from embedkit.quality import ISSUES, IssueTable
 from embedkit.quality.pictures import Pictures
+from embedkit.quality.table import NEAR_DUPLICATE, STUDY_CONFLICT
 from embedkit.report.page import encode_webp, fill_page, read_template
 
 PICTURED = 300
 _SUSPECT_SIDE, _NEIGHBOUR_SIDE = 256, 128
 _NO_SUGGESTION = {"out-of-domain": "none of the regions", "unusable": "nothing to see"}
 _AT_ONCE = 64
+
+
+_HEADINGS = {NEAR_DUPLICATE: "The same exposure as", STUDY_CONFLICT: "Filed otherwise in the same study"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def _draw_card(suspect: _Suspect, picture_of: dict[int, Pictures], regions: Sequ
         _texts(suspect),
         picture=_as_uri(picture_of[suspect.row], _SUSPECT_SIDE),
         neighbours="".join(neighbours),
-        heading="The same exposure as" if suspect.fields["issue"] == "near-duplicate" else "Nearest, of other patients",
+        heading=_HEADINGS.get(str(suspect.fields["issue"]), "Nearest, of other patients"),
     )
 
 

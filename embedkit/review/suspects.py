@@ -15,7 +15,15 @@ import pyarrow.parquet as pq
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
 from embedkit.quality import ISSUES, IssueTable
-from embedkit.quality.table import MISSING_LABEL, NEAR_DUPLICATE, NONE, OUT_OF_DOMAIN, UNUSABLE
+from embedkit.quality.table import (
+    HEADER_CONFLICT,
+    MISSING_LABEL,
+    NEAR_DUPLICATE,
+    NONE,
+    OUT_OF_DOMAIN,
+    STUDY_CONFLICT,
+    UNUSABLE,
+)
 from embedkit.review.agreement import Consensus
 
 _COLUMNS = (
@@ -30,7 +38,7 @@ _COLUMNS = (
 )
 
 
-_PATIENCE = {MISSING_LABEL: 1, NEAR_DUPLICATE: 2}
+_PATIENCE = {MISSING_LABEL: 1, NEAR_DUPLICATE: 2, HEADER_CONFLICT: 3}
 """Issues that can wait."""
 DOUBTFUL = 0.05
 """The score from which an image without an issue is read too, after the suspects: of 600 real radiographs this adds
@@ -136,6 +144,8 @@ _EXPLAINED = {
     OUT_OF_DOMAIN: "No region fits: the images around it have little to do with each other's labels, or are far away.",
     UNUSABLE: "The picture seems to show nothing.",
     NEAR_DUPLICATE: "The same exposure is in the archive under another UID.",
+    STUDY_CONFLICT: "Another image of its study looks like the same region and has another label.",
+    HEADER_CONFLICT: "Its header names two sides or two views.",
     MISSING_LABEL: "No label came with it, or none that the vocabulary knows.",
 }
 
@@ -161,6 +171,7 @@ def _merge(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Suspect]:
 def _read(image_id: str, row: Mapping[str, Any]) -> Suspect:
     evidence = tuple(name for name in str(row["evidence"]).split(";") if name)
     repeated = row["issue"] == NEAR_DUPLICATE
+    in_study = row["issue"] == STUDY_CONFLICT
     return Suspect(
         image_id,
         (str(row["issue"]),),
@@ -168,7 +179,7 @@ def _read(image_id: str, row: Mapping[str, Any]) -> Suspect:
         float(row["score"]),
         float(row["confidence"]),
         float(row["neighbour_agreement"]),
-        neighbours=() if repeated else evidence,
+        neighbours=() if repeated or in_study else evidence,
         repeats=evidence if repeated else (),
     )
 

@@ -46,6 +46,7 @@ class MemoryIndex:
                 "region_source": list(sources) if sources else ["csv" if region else "" for region in regions],
                 "patient": list(patients),
                 "study_instance_uid": [f"study of {patient}" if patient else "" for patient in patients],
+                "notes": pa.array([[]] * len(regions), pa.list_(pa.string())),
                 "laterality": [""] * len(regions),
                 "view": [""] * len(regions),
             }

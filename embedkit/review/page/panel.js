@@ -2,7 +2,8 @@
 
 export const WORDS = {
   "mislabelled": "Wrong label?", "out-of-domain": "Out of domain?", "unusable": "Unusable?",
-  "near-duplicate": "Repeated?", "missing-label": "No label", "none": "Less sure",
+  "near-duplicate": "Repeated?", "missing-label": "No label",
+  "study-conflict": "Study contradicts itself?", "header-conflict": "Header contradicts itself", "none": "Less sure",
 };
 const DECIDED = { keep: "keep the label", skip: "skipped", unusable: "unusable", "out-of-domain": "out of domain" };
 
