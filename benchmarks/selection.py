@@ -1,6 +1,6 @@
 """Which images to label: `embedkit select` beside random choice and published methods; and clusters named in one go.
 
-    python benchmarks/selection.py INDEX [--space simclr] [--seeds 11 12 13 14 15]
+    python benchmarks/selection.py INDEX [--space simclr] [--seeds 11 12 13 14 15] [--part choice more clusters]
 
 On the images of an index that have a label (the truth here) and a patient. A quarter of the patients is held out; from
 the rest each method chooses without seeing a label, the linear head learns from what was chosen, and is judged on those
@@ -159,7 +159,7 @@ def _typicality(points: Floats) -> Floats:
 def choose_ours(vectors: Floats, budget: int, rng: np.random.Generator) -> Ints:  # noqa: ARG001 (nothing is random)
     """What `embedkit select` does without labels."""
     rows = np.arange(len(vectors))
-    return choose_to_label(vectors, budget, [""] * len(rows), None, sure=np.zeros(len(rows), dtype=bool), among=rows)
+    return choose_to_label(vectors, budget, [""] * len(rows), None, covered=rows[:0], among=rows)
 
 
 METHODS: dict[str, Choose] = {
@@ -170,31 +170,30 @@ METHODS: dict[str, Choose] = {
     "TypiClust": choose_typical,
     "embedkit select": choose_ours,
 }
+_ANEW = ("k-means centres", "TypiClust")
+"""Methods that choose anew for each budget; of the others a smaller choice is the start of a larger one."""
 
 
-def measure(archive: Archive, seeds: Sequence[int]) -> list[Table]:
-    """Accuracy after a budget without labels to begin with, after more labels, and of labels from clusters."""
-    tables = [
-        Table("labels chosen: accuracy"),
-        Table("labels chosen: mean of the regions' accuracies"),
-        Table(f"{_START} labels, then {_MORE} chosen: accuracy"),
-        Table("images labelled by clusters"),
-    ]
+def measure(archive: Archive, seeds: Sequence[int], parts: Sequence[str]) -> list[Table]:
+    """Fill the tables of `parts` (keys of `PARTS`), seed by seed."""
+    tables = {part: [Table(title) for title in titles] for part, (titles, _) in PARTS.items() if part in parts}
     for seed in seeds:
-        measure_choice(archive, seed, *tables[:2])
-        measure_more(archive, seed, tables[2])
-        measure_clusters(archive, seed, tables[3])
-        print(f"seed {seed} done", file=sys.stderr)
-    return tables
+        for part, filled in tables.items():
+            PARTS[part][1](archive, seed, *filled)
+            print(f"seed {seed}: {part} done", file=sys.stderr)
+    return [table for filled in tables.values() for table in filled]
 
 
 def measure_choice(archive: Archive, seed: int, accuracy: Table, by_region: Table) -> None:
     """A site without any label."""
     pool, held_out = archive.split(seed)
     for name, choose in METHODS.items():
+        order = np.empty(0, np.int64)
         for budget in BUDGETS:
-            chosen = pool[choose(archive.vectors[pool], budget, np.random.default_rng(seed))]
-            right, mean = archive.judge(chosen, held_out)
+            if name in _ANEW or len(order) == 0:
+                wanted = budget if name in _ANEW else BUDGETS[-1]
+                order = choose(archive.vectors[pool], wanted, np.random.default_rng(seed))
+            right, mean = archive.judge(pool[order[:budget]], held_out)
             accuracy.add(name, f"{budget:,}", right)
             by_region.add(name, f"{budget:,}", mean)
     right, mean = archive.judge(pool, held_out)
@@ -223,7 +222,7 @@ def measure_more(archive: Archive, seed: int, table: Table) -> None:
             "none": rest[:0],
             "random": rng.permutation(rest)[:_MORE],
             "smallest margin": rest[np.argsort(likely[:, -1] - likely[:, -2], kind="stable")[:_MORE]],
-            "embedkit select": choose_to_label(archive.vectors, _MORE, labels, groups, sure=sure, among=rest),
+            "embedkit select": choose_to_label(archive.vectors, _MORE, labels, groups, covered=start, among=rest),
         }
         for name, more in chosen.items():
             table.add(name, column, archive.judge(np.concatenate([start, more]), held_out)[0])
@@ -247,15 +246,23 @@ def measure_clusters(archive: Archive, seed: int, table: Table) -> None:
         table.add(row, "suspects as suggested", float((suggested == truth).mean()))
 
 
+PARTS: dict[str, tuple[tuple[str, ...], Callable[..., None]]] = {
+    "choice": (("labels chosen: accuracy", "labels chosen: mean of the regions' accuracies"), measure_choice),
+    "more": ((f"{_START} labels, then {_MORE} chosen: accuracy",), measure_more),
+    "clusters": (("images labelled by clusters: right",), measure_clusters),
+}
+
+
 def main() -> None:
     """Print the tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("index")
     parser.add_argument("--space", default="simclr")
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13, 14, 15])
+    parser.add_argument("--part", nargs="+", choices=list(PARTS), default=list(PARTS))
     arguments = parser.parse_args()
     archive = Archive.read(arguments.index, arguments.space)
-    tables = measure(archive, arguments.seeds)
+    tables = measure(archive, arguments.seeds, arguments.part)
     patients = len(np.unique(archive.groups))
     print(f"{len(archive.codes):,} images, {patients:,} patients, {len(archive.regions)} regions; {arguments.space}\n")
     print("\n\n".join(table.to_markdown() for table in tables))

@@ -1,5 +1,6 @@
-"""Images sorted into clusters that a person can name in one go, after the idea of SAM-X (paper, section 2).
+"""Images sorted into clusters that a person can name in one go.
 
+The idea of SAM-X (Hinterwimmer et al., European Radiology 33, 2022), here on vectors that are there already:
 k-means (Lloyd; seeded as by Arthur and Vassilvitskii, "k-means++", 2007) on directions. Of each cluster a few images
 are shown, from its middle to its edge, so that a mixed cluster is seen to be mixed.
 """

@@ -19,13 +19,12 @@ from embedkit.heads import build_search, fit_head
 from embedkit.heads.folds import Ints
 from embedkit.heads.labels import encode_groups, encode_labels
 from embedkit.heads.moments import Floats
-from embedkit.heads.neighbours import Flags
 from embedkit.indexes import CLUSTER, Index
 from embedkit.quality.coverage import choose_by_coverage
 from embedkit.quality.pictures import survey_pictures
 
-MOST_CANDIDATES = 20_000
-"""Of a larger archive as many images, drawn at random, stand for all: time grows with the square of it."""
+MOST_IMAGES = 20_000
+"""Of more images to choose from, or with a label, as many drawn at random stand for all: time grows with its square."""
 _BLANK = 0.5
 _LEAST_DOUBT = 0.1
 """What an image counts of which the head is quite sure: it may be sure of what it has never seen."""
@@ -66,7 +65,7 @@ def select_images(
     reviewed
         What people decided: by row the region, "" for none of the regions. Those images are not chosen.
     seed
-        Of the draw, where there are more than `MOST_CANDIDATES` images; the same index and seed give the same choice.
+        Of the draw, where there are more than `MOST_IMAGES` images; the same index and seed give the same choice.
 
     Raises
     ------
@@ -75,22 +74,27 @@ def select_images(
     """
     if len(index) == 0:
         raise UsageError("empty-index", "the index holds no image: embed some first")
+    vectors = index.vectors(space)
     labels, source, patients = (
         np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "region_source", "patient")
     )
     settled = np.isin(np.arange(len(labels)), list(reviewed or {}))
     for row, region in (reviewed or {}).items():
         labels[row] = region
-    sure = ((labels != "") & (source != CLUSTER)) | (settled & (labels != ""))
+    sure = (labels != "") & ((source != CLUSTER) | settled)
     candidates = np.flatnonzero(~sure & ~settled)
     if len(candidates) == 0:
         raise UsageError("nothing-to-label", "every image has a label: there is nothing left to choose")
-    if len(candidates) > MOST_CANDIDATES:
-        candidates = np.sort(np.random.default_rng(seed).choice(candidates, MOST_CANDIDATES, replace=False))
+    candidates, covered = (_draw(rows, seed) for rows in (candidates, np.flatnonzero(sure)))
     survey = survey_pictures(len(candidates), lambda part: index.pictures(candidates[part]))
     good = survey.unusable <= _BLANK
-    chosen = choose_to_label(index.vectors(space), budget, labels, patients, sure=sure, among=candidates[good])
+    chosen = choose_to_label(vectors, budget, labels, patients, covered=covered, among=candidates[good])
     return Selection(chosen, int(good.sum()), int((~good).sum()), int(sure.sum()))
+
+
+def _draw(rows: Ints, seed: int) -> Ints:
+    """At most `MOST_IMAGES` of the rows, in their order."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:MOST_IMAGES])
 
 
 def choose_to_label(
@@ -99,7 +103,7 @@ def choose_to_label(
     labels: npt.ArrayLike,
     groups: npt.ArrayLike | None,
     *,
-    sure: Flags,
+    covered: Ints,
     among: Ints,
 ) -> Ints:
     """Choose at most `budget` of the rows `among` to be labelled, int64 (B,), the most worth first.
@@ -112,14 +116,14 @@ def choose_to_label(
         N regions, "" for none.
     groups
         N patients, as for `rank_label_issues`.
-    sure
-        bool (N,): the label is such that the image need not be looked at again.
+    covered
+        int64 (L,), rows that are labelled, so that images like them need not be chosen.
     among
         int64 (M,), the rows to choose from.
     """
     reached = np.zeros(len(among), dtype=np.float32)
-    if sure.any() and len(among):
-        reached = np.maximum(build_search(vectors[sure])(vectors[among], 1)[1][:, 0], 0)
+    if len(covered) and len(among):
+        reached = np.maximum(build_search(vectors[covered])(vectors[among], 1)[1][:, 0], 0)
     weights = _doubt(vectors, labels, groups, among)
     return among[choose_by_coverage(vectors[among], budget, weights, reached)]
 

@@ -59,9 +59,7 @@ def test_every_region_is_met_before_any_is_met_often():
     region = np.repeat(np.arange(6), [200, 60, 30, 12, 6, 6])
     vectors = (rng.normal(size=(6, 16))[region] + rng.normal(0, 0.1, (len(region), 16))).astype(np.float32)
     none = np.full(len(region), "", dtype=object)
-    chosen = choose_to_label(
-        vectors, 6, none, None, sure=np.zeros(len(region), dtype=bool), among=np.arange(len(region))
-    )
+    chosen = choose_to_label(vectors, 6, none, None, covered=np.arange(0), among=np.arange(len(region)))
     assert sorted(region[chosen].tolist()) == [0, 1, 2, 3, 4, 5]
 
 
@@ -72,7 +70,7 @@ def test_what_is_labelled_covers_its_surroundings():
     labels = np.full(120, "", dtype=object)
     labels[:10], labels[30:40] = "hand", "knee"
     sure = labels != ""
-    chosen = choose_to_label(vectors, 2, labels, None, sure=sure, among=np.flatnonzero(~sure))
+    chosen = choose_to_label(vectors, 2, labels, None, covered=np.flatnonzero(sure), among=np.flatnonzero(~sure))
     assert sorted(region[chosen].tolist()) == [2, 3]
 
 
@@ -87,7 +85,7 @@ def test_where_the_head_is_unsure_images_count_more():
     labels = np.full(160, "", dtype=object)
     labels[:40], labels[40:80] = "hand", "knee"
     sure = labels != ""
-    chosen = choose_to_label(vectors, 1, labels, None, sure=sure, among=np.flatnonzero(~sure))
+    chosen = choose_to_label(vectors, 1, labels, None, covered=np.flatnonzero(sure), among=np.flatnonzero(~sure))
     assert region[chosen].tolist() == [3]
 
 
@@ -114,6 +112,19 @@ def test_labels_of_clusters_are_no_labels_of_persons(archive: Archive):
 def test_the_same_index_gives_the_same_choice(archive: Archive):
     one, two = (select_images(_without_labels(archive, keep=20), 30) for _ in range(2))
     assert one.rows.tolist() == two.rows.tolist()
+
+
+def test_of_many_images_some_stand_for_all(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("embedkit.quality.selection.MOST_IMAGES", 40)
+    index = _without_labels(archive, keep=60)
+    found = select_images(index, 160)
+    assert found.candidates + found.unusable == 40
+    assert len(found.rows) <= 40
+    assert (
+        found.rows.tolist()
+        == select_images(index, 160).rows.tolist()
+        != select_images(index, 160, seed=1).rows.tolist()
+    )
 
 
 def test_an_empty_index_is_an_error():

@@ -4,6 +4,7 @@ import pytest
 
 from embedkit.indexes import Neighbour
 from embedkit.report import contact_sheet, draw_neighbours
+from embedkit.report.contact_sheet import picture_rows
 
 
 def pictures(count):
@@ -41,3 +42,18 @@ def test_neighbours_are_drawn_as_png():
     assert (sheet == 23).sum() >= 256 * 256 - 4
     assert (sheet == 25).sum() >= 256 * 256 - 4
     assert b"CANARY" not in drawn
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 40])
+def test_every_picture_is_in_a_row_once(count):
+    rows = picture_rows(pictures(count) + np.uint8(110), [str(number) for number in range(count)])
+    sizes = [(rows == 130 + number).sum() for number in range(count)]
+    assert min(sizes) > 200 * 200
+    assert max(sizes) < 220 * 220
+    assert rows.shape[1] <= 8 * 220 + 12
+
+
+def test_captions_of_rows_are_below_their_picture():
+    one, other = (picture_rows(pictures(2), captions) for captions in (["1", "2"], ["1", "3"]))
+    assert (one[:, :220] == other[:, :220]).all()
+    assert (one != other).any()
