@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, SpaceName
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
 
 if TYPE_CHECKING:
     from embedkit.indexes import Index
@@ -23,7 +23,10 @@ def find_label_issues(
     ] = None,
     all_images: Annotated[bool, typer.Option("--all", help="Rank every image, also those without an issue.")] = False,
     top: Annotated[int, typer.Option(min=0, help="Suspects to show on screen.")] = 20,
-    space: SpaceName = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(help="Rank by this vector space. Repeatable; without, by all whose encoders saw no labels."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -34,12 +34,28 @@ def log_margin(probabilities: Floats, codes: Ints) -> Floats:
     return np.where(codes >= 0, logs.max(axis=1) - given, 0).astype(np.float32)
 
 
-def add_signs(signs: Sequence[Floats], labelled: npt.NDArray[np.bool_]) -> Floats:
-    """Add standardised signs, each float (N,), over the `labelled` images, bool (N,): float32 (N,), 0 elsewhere."""
+def multiply_beliefs(beliefs: Sequence[Floats]) -> Floats:
+    """One table of probabilities, float32 (N, K), from several: the product of S tables to the power 1 / sqrt(S).
+
+    A product of experts (Hinton, 2002). With the power 1 the errors of S spaces would count as independent,
+    with 1 / S as the same.
+    """
+    if len(beliefs) == 1:
+        return beliefs[0]
+    logs = np.sum([np.log(np.maximum(belief, _TINY)) for belief in beliefs], axis=0) / np.sqrt(len(beliefs))
+    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def add_signs(signs: Sequence[tuple[Floats, float]], labelled: npt.NDArray[np.bool_]) -> Floats:
+    """Add standardised signs, each float (N,) with its weight, over the `labelled` images, bool (N,): float32 (N,).
+
+    0 for all other images.
+    """
     total = np.zeros(len(labelled), dtype=np.float64)
-    for sign in signs:
+    for sign, weight in signs:
         seen = sign[labelled].astype(np.float64)
-        total[labelled] += (seen - seen.mean()) / max(float(seen.std()), _TINY)
+        total[labelled] += weight * (seen - seen.mean()) / max(float(seen.std()), _TINY)
     return total.astype(np.float32)
 
 

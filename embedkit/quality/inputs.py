@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,9 @@ from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes.vectors import usable
 
+Vectors = npt.ArrayLike | Mapping[str, npt.ArrayLike]
+"""Of one space, (N, D), or of several by name."""
+
 
 @dataclass(frozen=True)
 class RankingInput:
@@ -26,8 +29,8 @@ class RankingInput:
     """int64 (N,), -1 for a missing label."""
     groups: Ints
     """int64 (N,)."""
-    vectors: Floats | None
-    """float32 (N, D)."""
+    spaces: tuple[Floats, ...]
+    """The vectors in each space, float32 (N, D); none where only probabilities are there."""
     probabilities: Floats | None
     """float32 (N, K), as brought along."""
     checkable: Flags
@@ -38,7 +41,7 @@ class RankingInput:
 
 def check_input(
     labels: npt.ArrayLike,
-    vectors: npt.ArrayLike | None,
+    vectors: Vectors | None,
     pred_probs: npt.ArrayLike | None,
     groups: npt.ArrayLike | None,
     classes: Sequence[str] | None,
@@ -53,7 +56,7 @@ def check_input(
         known.names,
         known.codes,
         numbers,
-        None if vectors is None else _check_vectors(vectors, len(known.codes)),
+        tuple(_check_vectors(points, len(known.codes)) for points in _list_spaces(vectors)),
         None if pred_probs is None else _check_probabilities(pred_probs, known),
         checkable,
         (*notes, *more),
@@ -80,6 +83,12 @@ def find_checkable(known: Labels, groups: Ints) -> tuple[Flags, tuple[str, ...]]
             f"Labels with images of fewer than {FOLDS} patients are checked, but less surely: {', '.join(few)}."
         )
     return labelled & (patients > 1)[np.maximum(known.codes, 0)], tuple(notes)
+
+
+def _list_spaces(vectors: Vectors | None) -> list[npt.ArrayLike]:
+    if vectors is None:
+        return []
+    return list(vectors.values()) if isinstance(vectors, Mapping) else [vectors]
 
 
 def _check_vectors(vectors: npt.ArrayLike, count: int) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from embedkit.quality.patterns import find_patterns
 from embedkit.quality.pictures import Numbers, name_fault, survey_pictures
 from embedkit.quality.ranking import LabelRanking
 from embedkit.quality.screening import Screening, screen_labels
+from embedkit.quality.spaces import choose_spaces
 from embedkit.quality.table import (
     HEADER_CONFLICT,
     MISLABELLED,
@@ -69,7 +70,7 @@ class _Findings:
 def find_label_issues(
     index: Index,
     *,
-    space: str | None = None,
+    space: str | Sequence[str] | None = None,
     all_images: bool = False,
     reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
@@ -81,7 +82,8 @@ def find_label_issues(
     index
         An open index; regions, patients, vectors and pictures are read from it.
     space
-        The vector space, of an encoder that has not seen the labels; may be left out where there is one.
+        The vector space, or several, of encoders that have not seen the labels; where none is named, all spaces that
+        shipped encoders made that were trained without labels, or the only one.
     all_images
         Add a row with the issue `none` for every image without any.
     reviewed
@@ -98,7 +100,8 @@ def find_label_issues(
     """
     if len(index.images) == 0:
         raise UsageError("empty-index", "the index holds no image: embed some first")
-    findings = _examine(index, space, reviewed or {}, seed)
+    spaces, notes = choose_spaces(index, space)
+    findings = _examine(index, spaces, reviewed or {}, seed)
     labels = findings.screening.labels
     columns = {name: index.images[name].to_pylist() for name in ("image_id", "sop_instance_uid", "path", *HEADERS)}
     entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
@@ -106,20 +109,19 @@ def find_label_issues(
         _tabulate(entries, labels, columns),
         tuple(entry.row for entry in entries),
         len(index.images),
-        findings.screening.notes,
+        (*notes, *findings.screening.notes),
         _explain(entries, Witness(labels, findings.duplicates, columns), index, findings.header_conflicts),
         find_patterns(labels),
         estimate_errors(findings.wrong, findings.settled, labels.disagreement),
     )
 
 
-def _examine(index: Index, space: str | None, reviewed: Mapping[int, str], seed: int) -> _Findings:
+def _examine(index: Index, spaces: Sequence[str], reviewed: Mapping[int, str], seed: int) -> _Findings:
     regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
     survey = survey_pictures(len(regions), index.pictures)
     blank = survey.unusable > 0.5
-    screening = screen_labels(
-        np.where(blank, "", regions), index.vectors(space), patients, reviewed=reviewed, seed=seed
-    )
+    vectors = {space: index.vectors(space) for space in spaces}
+    screening = screen_labels(np.where(blank, "", regions), vectors, patients, reviewed=reviewed, seed=seed)
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
     if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = index.images["sop_instance_uid"].to_pylist()

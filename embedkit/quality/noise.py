@@ -18,6 +18,8 @@ from embedkit.heads.moments import Floats
 
 _ROUNDS = 50
 _FIRST_RATE = 0.05
+_EVEN_IMAGES = 20
+"""How many images of each class are taken to have been seen with errors spread evenly."""
 _LEAST_PROBABILITY = 1e-4
 _TINY = 1e-12
 
@@ -47,7 +49,7 @@ def fit_noise(probabilities: Floats, codes: Ints) -> NoiseModel:
         joint /= joint.sum(axis=1, keepdims=True)
         pairs = np.stack([np.bincount(codes, joint[:, true], minlength=classes) for true in range(classes)])
         rate = 1 - float(np.trace(pairs)) / count
-        known = pairs + classes * _spread_evenly(rate, classes)
+        known = pairs + _EVEN_IMAGES * _spread_evenly(rate, classes)
         transition = known / known.sum(axis=1, keepdims=True)
     joint = belief * transition[:, codes].T
     own = joint[np.arange(count), codes]

@@ -15,7 +15,7 @@ import numpy as np
 from embedkit.heads import FoldedHeads
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
-from embedkit.quality.fusion import log_margin
+from embedkit.quality.fusion import log_margin, multiply_beliefs
 from embedkit.quality.inputs import RankingInput
 from embedkit.quality.pictures import Numbers
 from embedkit.quality.reviewing import Verdicts
@@ -53,7 +53,7 @@ def spread_to_kin(data: RankingInput, verdicts: Verdicts, odds: Numbers, seed: i
     `odds` are those of `weigh_company`; where a person has judged, the verdict counts. The head never sees the patient
     of the image that it judges.
     """
-    if data.vectors is None:
+    if not data.spaces:
         return odds
     classes = len(data.classes)
     first = np.clip(odds, -_FIRST_BOUND, _FIRST_BOUND)
@@ -61,7 +61,9 @@ def spread_to_kin(data: RankingInput, verdicts: Verdicts, odds: Numbers, seed: i
         found = np.where(verdicts.known, verdicts.foreign, odds > 0)
         if np.count_nonzero(found) < _LEAST_SEEDS:
             break
-        heads = FoldedHeads(data.vectors, np.where(found, classes, data.codes), data.groups, classes + 1, seed=seed)
-        share = np.clip(heads.probabilities()[:, classes].astype(np.float64), 1e-6, 1 - 1e-6)
+        codes = np.where(found, classes, data.codes)
+        heads = [FoldedHeads(vectors, codes, data.groups, classes + 1, seed=seed) for vectors in data.spaces]
+        belief = multiply_beliefs([head.probabilities() for head in heads])
+        share = np.clip(belief[:, classes].astype(np.float64), 1e-6, 1 - 1e-6)
         odds = (first + np.clip(np.log(share / (1 - share)), -_KIN_BOUND, _KIN_BOUND)) / 2
     return odds

@@ -3,7 +3,7 @@
 Three signs are fused: the log odds that a noise model (see `noise`) gives of a head's out-of-fold probabilities after
 two more fits without the images that confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and
 the ratio of distances to images of the same and of another label, before and after the flagged ones are left out (see
-`surroundings`).
+`surroundings`). Where there are several spaces, their heads are multiplied and their ratios averaged.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
 from embedkit.quality.confident import find_confident_errors
-from embedkit.quality.fusion import add_signs, read_as_probability
-from embedkit.quality.inputs import RankingInput, check_input
+from embedkit.quality.fusion import add_signs, multiply_beliefs, read_as_probability
+from embedkit.quality.inputs import RankingInput, Vectors, check_input
 from embedkit.quality.noise import fit_noise
 from embedkit.quality.pictures import Numbers
 from embedkit.quality.reviewing import Verdicts, read_verdicts
@@ -28,6 +28,8 @@ from embedkit.quality.surroundings import EVIDENCE, Graph, Surroundings, find_gr
 
 _CUTS, _FEW_IMAGES = 4, 20_000
 """How often few images are dealt to folds anew: what a single cut makes of hard images is partly chance."""
+_FIRST_RATIO_WEIGHT = 0.5
+"""The first ratio is misled where errors are many, the second where right labels were flagged."""
 _VERDICT_WEIGHT = 10.0
 """How many estimates a person's verdict counts for when scores are fitted."""
 
@@ -50,7 +52,7 @@ class LabelRanking:
     probabilities: Floats
     """float32 (N, K): out-of-fold probabilities after the second fit; all zero where no head could be fitted."""
     graph: Graph | None
-    """Who is near to whom; None without vectors."""
+    """Who is near to whom, in the first space; None without vectors."""
     surroundings: Surroundings | None
     notes: tuple[str, ...]
     """What could not be done, one sentence each."""
@@ -77,12 +79,12 @@ class LabelRanking:
 
 def rank_label_issues(
     labels: npt.ArrayLike,
-    vectors: npt.ArrayLike | None = None,
+    vectors: Vectors | None = None,
     pred_probs: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
     *,
     classes: Sequence[str] | None = None,
-    graph: Graph | None = None,
+    graph: Graph | Mapping[str, Graph] | None = None,
     reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
 ) -> LabelRanking:
@@ -93,7 +95,8 @@ def rank_label_issues(
     labels
         N labels, text or whole numbers; None, "", NaN or a negative number for a missing one.
     vectors
-        float (N, D), of an encoder that has not seen the labels. Zero or non-finite vectors are refused.
+        float (N, D), of an encoder that has not seen the labels, or those of several by name. Zero or non-finite
+        vectors are refused.
     pred_probs
         float (N, K), out-of-fold probabilities, columns in the order of `classes` (by default the sorted labels).
         Without them a linear head is cross-validated on the vectors. At least one of the two must be given.
@@ -103,7 +106,8 @@ def rank_label_issues(
     classes
         The names that `labels` may have, in the order of the columns of `pred_probs`.
     graph
-        The neighbours of the vectors, where they have been searched for already (`find_graph`).
+        The neighbours of the vectors, where they have been searched for already (`find_graph`); by name where the
+        vectors are.
     reviewed
         What people said: by row, the class that the image is of, "" for none of them. Those labels are settled (score 0
         or 1), and the scores of all others are fitted to them as well.
@@ -117,16 +121,24 @@ def rank_label_issues(
         ``bad-groups`` or ``nothing-to-rank-by``.
     """
     data = check_input(labels, vectors, pred_probs, groups, classes)
-    return rank_input(data, graph=graph, verdicts=read_verdicts(data, reviewed or {}), seed=seed)
+    if isinstance(graph, Mapping) and isinstance(vectors, Mapping):
+        graphs = [graph[name] for name in vectors]
+    else:
+        graphs = [graph] if isinstance(graph, Graph) else find_graphs(data)
+    return rank_input(data, graphs=graphs, verdicts=read_verdicts(data, reviewed or {}), seed=seed)
 
 
-def rank_input(data: RankingInput, *, graph: Graph | None, verdicts: Verdicts, seed: int) -> LabelRanking:
+def find_graphs(data: RankingInput) -> list[Graph]:
+    """The neighbours in each space; none for a single image."""
+    return [find_graph(vectors, data.groups) for vectors in data.spaces] if len(data.codes) > 1 else []
+
+
+def rank_input(data: RankingInput, *, graphs: Sequence[Graph], verdicts: Verdicts, seed: int) -> LabelRanking:
     """`rank_label_issues` for input that has been checked."""
     probabilities, dropped = _fit_without_errors(data, verdicts, seed)
-    if graph is None and data.vectors is not None and len(data.codes) > 1:
-        graph = find_graph(data.vectors, data.groups)
-    around = look_around(graph, data.codes, dropped=dropped, classes=len(data.classes)) if graph else None
-    return _judge(data, verdicts, _Signs(probabilities, dropped, graph, around))
+    views = [look_around(graph, data.codes, dropped=dropped, classes=len(data.classes)) for graph in graphs]
+    around = Surroundings.mean_of(views) if views else None
+    return _judge(data, verdicts, _Signs(probabilities, dropped, graphs[0] if graphs else None, around))
 
 
 def _fit_without_errors(data: RankingInput, verdicts: Verdicts, seed: int) -> tuple[Floats, Flags]:
@@ -137,18 +149,22 @@ def _fit_without_errors(data: RankingInput, verdicts: Verdicts, seed: int) -> tu
     codes, classes = data.codes, len(data.classes)
     if data.probabilities is not None:
         return data.probabilities, verdicts.correct(_find_errors(data, data.probabilities))
-    if data.vectors is None or classes < 2 or len(np.unique(data.groups[codes >= 0])) < 2:
+    if not data.spaces or classes < 2 or len(np.unique(data.groups[codes >= 0])) < 2:
         return np.zeros((len(codes), classes), dtype=np.float32), verdicts.wrong
     cuts = _CUTS if len(codes) <= _FEW_IMAGES else 1
-    heads = [FoldedHeads(data.vectors, codes, data.groups, classes, seed=seed + cut) for cut in range(cuts)]
-    flagged = verdicts.correct(_find_errors(data, _average(heads)))
-    flagged = verdicts.correct(_find_errors(data, _average(heads, flagged)))
-    return _average(heads, flagged), flagged
+    heads = [
+        [FoldedHeads(vectors, codes, data.groups, classes, seed=seed + cut) for cut in range(cuts)]
+        for vectors in data.spaces
+    ]
+    flagged = verdicts.correct(_find_errors(data, _believe(heads)))
+    flagged = verdicts.correct(_find_errors(data, _believe(heads, flagged)))
+    return _believe(heads, flagged), flagged
 
 
-def _average(heads: Sequence[FoldedHeads], dropped: Flags | None = None) -> Floats:
-    """The mean over differently cut folds, float32 (N, K)."""
-    return np.asarray(np.mean([head.probabilities(dropped) for head in heads], axis=0), dtype=np.float32)
+def _believe(heads: Sequence[Sequence[FoldedHeads]], dropped: Flags | None = None) -> Floats:
+    """The mean over differently cut folds, the product over spaces, float32 (N, K)."""
+    beliefs = [np.mean([head.probabilities(dropped) for head in cuts], axis=0) for cuts in heads]
+    return multiply_beliefs([belief.astype(np.float32) for belief in beliefs])
 
 
 def _find_errors(data: RankingInput, probabilities: Floats) -> Flags:
@@ -204,8 +220,9 @@ def _score(data: RankingInput, verdicts: Verdicts, signs: _Signs) -> tuple[Numbe
     noise = fit_noise(signs.probabilities[among], data.codes[among])
     odds = np.zeros(len(score), dtype=np.float32)
     odds[among] = noise.log_odds
-    ratios = [] if signs.around is None else [signs.around.ratio, signs.around.ratio_second]
-    suspicion = add_signs([odds, *ratios], among)[among]
+    around = signs.around
+    ratios = [] if around is None else [(around.ratio, _FIRST_RATIO_WEIGHT), (around.ratio_second, 1.0)]
+    suspicion = add_signs([(odds, 1.0), *ratios], among)[among]
     flagged, known = signs.flagged[among], verdicts.known[among]
     target = np.where(known, verdicts.wrong[among], (noise.wrong + flagged) / 2)
     fitted = read_as_probability(suspicion, target, np.where(known, _VERDICT_WEIGHT, 1.0))

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embedkit.heads.moments import Floats
 from embedkit.quality.fusion import sigmoid
-from embedkit.quality.inputs import check_input
+from embedkit.quality.inputs import Vectors, check_input
 from embedkit.quality.outliers import LEAST_IMAGES, spread_to_kin, weigh_company
 from embedkit.quality.pictures import Numbers
-from embedkit.quality.ranking import LabelRanking, rank_input
+from embedkit.quality.ranking import LabelRanking, find_graphs, rank_input
 from embedkit.quality.reviewing import read_verdicts
 
 
@@ -39,7 +38,7 @@ class Screening:
 
 def screen_labels(
     labels: npt.ArrayLike,
-    vectors: Floats,
+    vectors: Vectors,
     groups: npt.ArrayLike | None,
     *,
     reviewed: Mapping[int, str] | None = None,
@@ -48,7 +47,8 @@ def screen_labels(
     """Find foreign images, then rank the labels of the others; arguments and errors as of `rank_label_issues`."""
     data = check_input(labels, vectors, None, groups, None)
     verdicts = read_verdicts(data, reviewed or {})
-    ranking = rank_input(data, graph=None, verdicts=verdicts, seed=seed)
+    graphs = find_graphs(data)
+    ranking = rank_input(data, graphs=graphs, verdicts=verdicts, seed=seed)
     labelled = int(np.count_nonzero(data.codes >= 0))
     if ranking.graph is None or ranking.surroundings is None or labelled < LEAST_IMAGES:
         note = f"Out-of-domain images are looked for among {LEAST_IMAGES} labelled images or more; here are {labelled}."
@@ -59,5 +59,5 @@ def screen_labels(
     if (foreign > 0.5).any():
         kept = np.where(foreign > 0.5, "", np.asarray(labels, dtype=object))
         cleaned = check_input(kept, vectors, None, groups, data.classes)
-        ranking = rank_input(cleaned, graph=ranking.graph, verdicts=read_verdicts(cleaned, reviewed or {}), seed=seed)
+        ranking = rank_input(cleaned, graphs=graphs, verdicts=read_verdicts(cleaned, reviewed or {}), seed=seed)
     return Screening(ranking, foreign, ranking.notes)

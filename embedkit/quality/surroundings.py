@@ -11,7 +11,8 @@ They are searched for once (`find_graph`) and looked at as often as labels chang
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -55,6 +56,11 @@ class Surroundings:
     """float32 (N, K), from the images not flagged."""
     remoteness: Floats
     """Mean distance to the nearest 10 images of the label that is nearest."""
+
+    @classmethod
+    def mean_of(cls, views: Sequence[Surroundings]) -> Surroundings:
+        """What several spaces say, averaged."""
+        return cls(*(np.mean([getattr(view, part.name) for view in views], axis=0) for part in fields(cls)))
 
 
 def find_graph(vectors: Floats, groups: Ints) -> Graph:

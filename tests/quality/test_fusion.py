@@ -48,8 +48,10 @@ def test_signs_weigh_the_same_whatever_their_unit():
     rng = np.random.default_rng(0)
     one, two = rng.normal(size=(2, 100)).astype(np.float32)
     labelled = np.arange(100) < 80
-    assert add_signs([one, two], labelled) == pytest.approx(add_signs([1000 * one + 5, two], labelled), abs=1e-3)
-    assert (add_signs([one, two], labelled)[80:] == 0).all()
+    plain, scaled = (add_signs([(sign, 1.0), (two, 0.5)], labelled) for sign in (one, 1000 * one + 5))
+    assert plain == pytest.approx(scaled, abs=1e-3)
+    assert (plain[80:] == 0).all()
+    assert (plain != add_signs([(one, 1.0), (two, 1.0)], labelled))[:80].any()
 
 
 def test_mean_distance_is_that_of_a_loop():
