@@ -3,9 +3,10 @@
     python benchmarks/issue_detection.py INDEX --space simclr [--seeds 10]
 
 Foreign: images of one region, each in turn, are put among 1,000 images of the others (1 in 20), with a label of those
-drawn by chance, or with none. Near-duplicates: a tenth of 500 images is put in a second time, turned, scaled, with another
-contrast, every other one mirrored, and encoded again by the shipped encoder of the space's name. SelfClean's
-near-duplicates are the pairs by cosine, as are ours behind those that are listed; its score of foreign images needs its package (`pip install selfclean`, in an environment of its own).
+drawn by chance, or with none. Near-duplicates: a tenth of 500 images is put in a second time, turned, scaled, with
+another contrast, every other one mirrored, and encoded again by the shipped encoder of the space's name. SelfClean's
+near-duplicates are the pairs by cosine, as are ours behind those that are listed; its score of foreign images needs its
+package (`pip install selfclean`, in an environment of its own).
 """
 
 from __future__ import annotations
