@@ -1,10 +1,10 @@
 """The nearest neighbours of every vector at once: exact while they are few, in tiles of like vectors above.
 
 Searching for all vectors is another task than searching for one: those that lie together have most candidates in
-common, and one matrix product compares them all. From `EXACT_BELOW` vectors on, k-means cuts them into lists of about
-a thousand; a list is compared with itself and the lists around it, as far as it takes for `AIM` of the true neighbours
-of a sample to be among the candidates. What part of them was found in the end is measured and reported. Where FAISS
-sees a GPU, every vector is compared with every other.
+common, and one matrix product compares them all. From `EXACT_BELOW` vectors on they are cut into lists of about a
+thousand; a list is compared with itself and the lists around it, by their first principal components, as far and by as
+many as it takes for `AIM` of the true neighbours of a sample to be among the candidates. What part of them was found in
+the end is measured and reported. Where FAISS sees a GPU, every vector is compared with every other.
 
 Whatever finds the candidates, their cosines are computed again pair by pair, in single precision and one fixed order;
 level ones are ordered by row. So a pair has one cosine, however it was found.
@@ -12,7 +12,10 @@ level ones are ordered by row. So a pair has one cosine, however it was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -21,9 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.indexes.tiles import cut
 from embedkit.indexes.vectors import Vectors
 
 faiss: Any = import_module("faiss")  # its stubs know half of it
+threadpoolctl: Any = import_module("threadpoolctl")  # it has none
 
 Ints = NDArray[np.int64]
 Advance = Callable[[int, int], None]
@@ -31,12 +36,15 @@ Advance = Callable[[int, int], None]
 
 EXACT_BELOW = 65_536
 AIM = 0.995
-_LIST, _TRAINING_VECTORS_A_LIST, _ROUNDS = 1000, 64, 8
 _SAMPLE = 512
-_QUERIES_AT_ONCE, _VECTORS_AT_ONCE, _SCORES_AT_ONCE = 4096, 131_072, 1 << 25
+_QUERIES_AT_ONCE, _VECTORS_AT_ONCE, _SCORES_AT_ONCE = 4096, 131_072, 1 << 23
 _STRIP = 16
 _SPARE = 8
 """Candidates beyond those asked for: rounding in a matrix product may put the last ones in another order."""
+_SKETCHES, _CANDIDATES = (64, 128, 256), 3
+"""Principal components by which candidates are found, and how many of these for each neighbour asked for."""
+_LAST = np.iinfo(np.int64).max
+_MINUS_ONE = int(np.float32(-1).view(np.int32)) ^ 0x7FFFFFFF
 
 
 @dataclass(frozen=True)
@@ -84,24 +92,63 @@ class NearestOfAll:
             yield Found(queries, *nearest_among(self.directions[queries], self.directions, self.k))
 
     def _walk_tiles(self) -> Iterator[Found]:
+        """Cut and look by half of a sample, measure by the other half."""
         sample = np.linspace(0, len(self.directions) - 1, _SAMPLE).astype(np.int64)
-        true = Found(sample, *nearest_among(self.directions[sample], self.directions, self.k))
-        tiles = _cut(self.directions)
-        reach = tiles.reach(Found(sample[::2], true.rows[::2], true.cosines[::2]))
-        place = np.full(len(self.directions), -1)
-        place[sample[1::2]] = np.arange(1, _SAMPLE, 2)  # the half that has not been used to find the reach
+        true, cosines = nearest_among(self.directions[sample], self.directions, self.k)
+        sketch = self._sketch(sample[::2], true[::2])
+        tiles = cut(sketch)
+        reach = tiles.reach(sample[::2], true[::2], AIM)
+        wanted = self.k + _SPARE if sketch is self.directions else _CANDIDATES * self.k
+        farthest = dict(zip(sample[1::2].tolist(), cosines[1::2, -1].tolist(), strict=True))
+
+        def compare(block: tuple[Ints, Ints]) -> Found:
+            queries, among = block
+            columns = _largest(sketch[queries] @ sketch[among].T, min(wanted, len(among)))
+            return self._rank(queries, among[columns])
+
         met = 0
-        for queries, candidates in tiles.walk(reach):
-            rows, cosines = nearest_among(self.directions[queries], self.directions[candidates], self.k)
-            found = Found(queries, np.where(rows < 0, -1, candidates[rows]), cosines)
-            asked = place[queries] >= 0
-            met += int(np.count_nonzero(cosines[asked] >= true.cosines[place[queries[asked]], -1:]))
+        for found in _map_on_cores(compare, tiles.walk(reach, _SCORES_AT_ONCE)):
+            for place in np.flatnonzero(np.isin(found.queries, sample[1::2])).tolist():
+                met += int(np.count_nonzero(found.cosines[place] >= farthest[int(found.queries[place])]))
             yield found
         self.recall = min(met / (_SAMPLE // 2 * self.k), 1.0)
 
+    def _rank(self, queries: Ints, candidates: Ints) -> Found:
+        """Keep the nearest of the candidates of each query, (M, any)."""
+        none = np.full((len(queries), self.k), -1), np.full((len(queries), self.k), -1, np.float32)
+        return Found(
+            queries, *merge(*none, candidates, _cosines(self.directions[queries], self.directions, candidates))
+        )
+
+    def _sketch(self, sample: Ints, true: Ints) -> Vectors:
+        """Return the fewest principal components that have `AIM` of the true neighbours among the candidates."""
+        directions = self.directions
+        some = directions[:: max(1, len(directions) // (64 * directions.shape[1]))]
+        axes = np.linalg.eigh(some.T @ some)[1][:, ::-1]  # not centred: their products stand for cosines
+        for width in (width for width in _SKETCHES if width < directions.shape[1]):
+            sketch = directions @ np.ascontiguousarray(axes[:, :width])
+            near = nearest_among(sketch[sample], sketch, _CANDIDATES * self.k)[0]
+            if np.mean([np.isin(one, other).mean() for one, other in zip(true, near, strict=True)]) >= AIM:
+                return np.asarray(sketch, np.float32)
+        return directions
+
+
+def _map_on_cores(
+    compare: Callable[[tuple[Ints, Ints]], Found], blocks: Iterable[tuple[Ints, Ints]]
+) -> Iterator[Found]:
+    """Compare block by block on all cores, a thread each: small products do not keep several threads busy."""
+    cores, pending = os.cpu_count() or 1, deque[Future[Found]]()
+    with threadpoolctl.threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+        for block in blocks:
+            pending.append(pool.submit(compare, block))
+            if len(pending) > 2 * cores:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
 
 def nearest_among(queries: Vectors, directions: Vectors, k: int) -> tuple[Ints, Vectors]:
-    """Compare every query, (M, D), with every vector, (N, D), all of length 1.
+    """Compare every query, (M, D), with every vector, (N, D), by their products: cosines, where all are of length 1.
 
     Returns rows int64 (M, k) and cosines float32 (M, k), nearest first and level ones by row; -1 where there are fewer.
     """
@@ -111,31 +158,42 @@ def nearest_among(queries: Vectors, directions: Vectors, k: int) -> tuple[Ints, 
         among = directions[start : start + _VECTORS_AT_ONCE]
         for first in range(0, len(queries), step):
             part = slice(first, first + step)
-            near, cosine = _compare(queries[part], among, min(k + _SPARE, len(among)))
+            near = _candidates(queries[part], among, min(k + _SPARE, len(among)))
+            cosine = _cosines(queries[part], among, near)
             rows[part], cosines[part] = merge(rows[part], cosines[part], near + start, cosine)
     return rows, cosines
 
 
 def merge(rows: Ints, cosines: Vectors, more: Ints, more_cosines: Vectors) -> tuple[Ints, Vectors]:
     """Return the nearest of two lists of neighbours, as many as the first, (M, k), holds; row -1 goes last."""
-    both, cosine = np.concatenate([rows, more], axis=1), np.concatenate([cosines, more_cosines], axis=1)
-    order = np.lexsort((both, np.where(both < 0, np.float32(np.inf), -cosine)), axis=1)[:, : rows.shape[1]]
-    return np.take_along_axis(both, order, axis=1), np.take_along_axis(cosine, order, axis=1)
+    keys = np.concatenate([_keys(rows, cosines), _keys(more, more_cosines)], axis=1)
+    keys.sort(axis=1)
+    keys = keys[:, : rows.shape[1]]
+    near = np.where(keys == _LAST, -1, keys & 0xFFFFFFFF)
+    ordered = np.where(keys == _LAST, _MINUS_ONE, ~(keys >> 32)).astype(np.int32)
+    return near, np.where(ordered < 0, ordered ^ 0x7FFFFFFF, ordered).astype(np.int32).view(np.float32)
 
 
-def _compare(queries: Vectors, among: Vectors, k: int) -> tuple[Ints, Vectors]:
-    """Find candidates by a matrix product, and their cosines pair by pair."""
-    queries, among = np.ascontiguousarray(queries), np.ascontiguousarray(among)
+def _keys(rows: Ints, cosines: Vectors) -> Ints:
+    """Return one number for a cosine and a row below 2^31, the less the nearer; numbers are sorted far faster."""
+    bits = np.ascontiguousarray(cosines).view(np.int32)
+    ordered = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).astype(np.int64)  # as floats are ordered
+    return np.where(rows < 0, _LAST, (~ordered << 32) | rows)
+
+
+def _candidates(queries: Vectors, among: Vectors, k: int) -> Ints:
+    """Return the rows, int64 (M, k), of the `k` largest products of each query, in any order."""
     if _gpu():
-        rows = faiss.knn_gpu(_gpu(), queries, among, k, metric=faiss.METRIC_INNER_PRODUCT)[1].astype(
-            np.int64, order="C"
-        )
-    else:
-        rows = _largest(queries @ among.T, k)
+        return faiss.knn_gpu(_gpu(), queries, among, k, metric=faiss.METRIC_INNER_PRODUCT)[1]  # type: ignore[no-any-return]
+    return _largest(queries @ among.T, k)
+
+
+def _cosines(queries: Vectors, directions: Vectors, rows: Ints) -> Vectors:
+    """Return the product of each query and each of its rows, (M, k), each by itself."""
     cosines = np.empty(rows.shape, np.float32)
-    pointers = (faiss.swig_ptr(array) for array in (cosines, queries, among, rows))
-    faiss.fvec_inner_products_by_idx(*pointers, queries.shape[1], *rows.shape)
-    return rows, np.clip(cosines, -1, 1)
+    arrays = [cosines, *(np.ascontiguousarray(array) for array in (queries, directions, rows))]
+    faiss.fvec_inner_products_by_idx(*(faiss.swig_ptr(array) for array in arrays), queries.shape[1], *rows.shape)
+    return np.asarray(np.minimum(cosines, 1), np.float32)
 
 
 def _largest(scores: Vectors, k: int) -> Ints:
@@ -164,60 +222,3 @@ def _largest(scores: Vectors, k: int) -> Ints:
 def _gpu() -> Any:
     """What a search on the GPU needs; None where FAISS sees none."""
     return faiss.StandardGpuResources() if getattr(faiss, "get_num_gpus", lambda: 0)() else None
-
-
-@dataclass(frozen=True)
-class _Tiles:
-    """Vectors in lists of those that lie together."""
-
-    list_of: Ints
-    """int64 (N,)."""
-    members: Ints
-    """All rows, list by list, int64 (N,)."""
-    bounds: Ints
-    """Where each list begins in `members`, and where the last one ends, int64 (L + 1,)."""
-    around: Ints
-    """The lists in the order of distance from each, itself first, int64 (L, L)."""
-    gathered: Ints
-    """How many vectors those lists hold up to each, int64 (L, L)."""
-
-    def reach(self, true: Found) -> int:
-        """How many candidates it takes to have `AIM` of the true neighbours among them."""
-        own = self.list_of[true.queries]
-        far = np.argsort(self.around[own], axis=1)  # (M, L): how many lists are nearer than each
-        taken = np.take_along_axis(far, self.list_of[true.rows], axis=1)
-        return int(np.quantile(np.take_along_axis(self.gathered[own], taken, axis=1), AIM, method="higher"))
-
-    def walk(self, reach: int) -> Iterator[tuple[Ints, Ints]]:
-        """Yield the rows of queries, and those of the vectors that each of them is to be compared with."""
-        for own in range(len(self.around)):
-            lists = self.around[own, : int(np.searchsorted(self.gathered[own], reach)) + 1]
-            queries = self.members[self.bounds[own] : self.bounds[own + 1]]
-            if len(queries):
-                candidates = [self.members[self.bounds[part] : self.bounds[part + 1]] for part in lists.tolist()]
-                yield queries, np.sort(np.concatenate(candidates))
-
-
-def _cut(directions: Vectors) -> _Tiles:
-    """Cut vectors into lists of about `_LIST` by k-means, always in the same way."""
-    count, width = directions.shape
-    lists = max(1, count // _LIST)
-    kmeans = faiss.Kmeans(width, lists, niter=_ROUNDS, seed=1, max_points_per_centroid=_TRAINING_VECTORS_A_LIST)
-    kmeans.train(directions[:: max(1, count // (_TRAINING_VECTORS_A_LIST * lists))])
-    list_of = np.empty(count, np.int64)
-    for start in range(0, count, _VECTORS_AT_ONCE):
-        part = slice(start, start + _VECTORS_AT_ONCE)
-        list_of[part] = kmeans.index.search(directions[part], 1)[1][:, 0]
-    sizes = np.bincount(list_of, minlength=lists)
-    centres = kmeans.centroids.reshape(lists, width)
-    squares = (centres**2).sum(axis=1)
-    distance = squares[None] - 2 * centres @ centres.T
-    np.fill_diagonal(distance, -np.inf)
-    around = np.argsort(distance, axis=1, kind="stable")
-    return _Tiles(
-        list_of,
-        np.argsort(list_of, kind="stable"),
-        np.concatenate([[0], np.cumsum(sizes)]),
-        around,
-        np.cumsum(sizes[around], axis=1),
-    )

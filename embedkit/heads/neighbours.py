@@ -1,7 +1,7 @@
 """Nearest neighbours of other patients: never an image of the same patient group.
 
-Vectors are compared by cosine through FAISS, exactly below 200,000 images and by inverted lists above. Work goes in
-chunks of queries, so memory stays at a few hundred megabytes whatever the number of images.
+Vectors are compared by cosine, exactly below 65,536 images and in tiles of like vectors above (`indexes.nearest`). Work
+goes in chunks of queries, so memory stays at a few hundred megabytes whatever the number of images.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
+from embedkit.indexes.vectors import unit
 
 Flags = npt.NDArray[np.bool_]
 Search = Callable[[Floats, int], tuple[Ints, Floats]]
 """(queries float32 (M, D), k) -> rows int64 (M, k), -1 where there are fewer, and cosines float32 (M, k), falling."""
 
 _CELLS = 4_000_000
-"""Neighbours held at a time, in all; a chunk of queries is so many that this holds."""
+"""Neighbours held at a time where a search is widened; a chunk of queries is so many that this holds."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """The neighbours of the images `part`: the nearest of all (the image itself among them), and the strangers."""
+    """The neighbours of the images `rows`, int64 (M,): the nearest of all (itself among them), and the strangers."""
 
-    part: slice
+    rows: Ints
     anyone: Neighbours
     strangers: Neighbours
 
@@ -54,52 +55,47 @@ def build_search(vectors: Floats) -> Search:
     return fit(None, ids, vectors.shape[1], read).on_gpu().nearest
 
 
-def walk_neighbours(search: Search, vectors: Floats, groups: Ints, k: int) -> Iterator[Neighbourhood]:
-    """Yield the `k` nearest images of other patient groups, chunk by chunk of the vectors, float32 (N, D).
+def walk_neighbours(
+    vectors: Floats, groups: Ints, k: int, on_progress: Callable[[int, int], None] | None = None
+) -> Iterator[Neighbourhood]:
+    """Yield the `k` nearest images of other patient groups, some thousand vectors, float32 (N, D), at a time.
 
     Where a patient has so many images that fewer than `k` strangers are among the nearest, the search is widened for
-    that patient's images only.
+    that patient's images only. `on_progress` is told how many of how many images are done.
     """
-    strangers = _Strangers(search, groups, min(k, len(vectors)))
+    from embedkit.indexes.nearest import NearestOfAll  # noqa: PLC0415 (FAISS is slow to import)
+
+    strangers = _Strangers(unit(vectors), groups, min(k, len(vectors)))
     width = strangers.k + int(np.percentile(np.bincount(groups)[groups], 99))
-    chunk = max(1, _CELLS // width)
-    for start in range(0, len(vectors), chunk):
-        part = slice(start, min(start + chunk, len(vectors)))
-        yield strangers.around(part, vectors[part], width)
+    for found in NearestOfAll(strangers.directions, min(width, len(vectors))).walk(on_progress):
+        anyone = Neighbours(found.rows, found.cosines)
+        yield Neighbourhood(found.queries, anyone, strangers.among(found.queries, anyone))
 
 
 @dataclass(frozen=True)
 class _Strangers:
     """Finds the `k` nearest rows of other groups than the query's own."""
 
-    search: Search
+    directions: Floats
     groups: Ints
     k: int
 
-    def around(self, part: slice, queries: Floats, width: int) -> Neighbourhood:
-        """Search once for both kinds of neighbours."""
-        rows, cosine = self.search(queries, min(width, len(self.groups)))
-        strangers = self.keep(rows, cosine, self.groups[part])
-        self.widen(strangers, queries, self.groups[part], width)
-        return Neighbourhood(part, Neighbours(rows, cosine), strangers)
+    def among(self, queries: Ints, found: Neighbours) -> Neighbours:
+        """Keep the first `k` strangers of each query; where there are too few, look among four times as many."""
+        from embedkit.indexes.nearest import nearest_among  # noqa: PLC0415
 
-    def widen(self, found: Neighbours, queries: Floats, own: Ints, width: int) -> None:
-        """Search four times as many for the queries with too few strangers among `width`, until all have been seen."""
-        short = np.flatnonzero(found.rows[:, -1] < 0)
-        if width >= len(self.groups):
-            return
+        stranger = (found.rows >= 0) & (self.groups[found.rows] != self.groups[queries][:, None])
+        kept = keep_first(found, stranger, self.k)
+        width = found.rows.shape[1]
         wider = min(4 * width, len(self.groups))
+        short = np.flatnonzero(kept.rows[:, -1] < 0) if wider > width else np.empty(0, np.int64)
         chunk = max(1, _CELLS // wider)
         for start in range(0, len(short), chunk):
             part = short[start : start + chunk]
-            again = self.keep(*self.search(queries[part], wider), own[part])
-            self.widen(again, queries[part], own[part], wider)
-            found.rows[part], found.cosine[part] = again.rows, again.cosine
-
-    def keep(self, rows: Ints, cosine: Floats, own: Ints) -> Neighbours:
-        """Keep the first `k` of another group than `own`, int64 (M,): (M, k), padded with -1."""
-        stranger = (rows >= 0) & (self.groups[rows] != own[:, None])
-        return keep_first(Neighbours(rows, cosine), stranger, self.k)
+            near = Neighbours(*nearest_among(self.directions[queries[part]], self.directions, wider))
+            again = self.among(queries[part], near)
+            kept.rows[part], kept.cosine[part] = again.rows, again.cosine
+        return kept
 
 
 def keep_first(neighbours: Neighbours, wanted: Flags, k: int) -> Neighbours:

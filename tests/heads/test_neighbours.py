@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedkit.heads import Neighbours, build_search, vote, walk_neighbours
+from embedkit.heads import Neighbours, vote, walk_neighbours
 from embedkit.heads.knn import TEMPERATURE
 
 
@@ -20,10 +20,8 @@ def test_neighbours_are_those_of_a_loop_and_never_of_the_same_patient(seed, coun
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(count, 8)).astype(np.float32)
     groups = rng.integers(0, patients, count)
-    for hood in walk_neighbours(build_search(vectors), vectors, groups, k):
-        for row, rows, cosine in zip(
-            range(hood.part.start, hood.part.stop), *(hood.strangers.rows, hood.strangers.cosine), strict=True
-        ):
+    for hood in walk_neighbours(vectors, groups, k):
+        for row, rows, cosine in zip(hood.rows.tolist(), hood.strangers.rows, hood.strangers.cosine, strict=True):
             expected, near = naive_strangers(vectors, groups, row, min(k, count))
             there = rows[rows >= 0]
             assert len(there) == len(expected)
@@ -35,28 +33,34 @@ def test_a_patient_with_most_of_the_images_still_gets_strangers():
     rng = np.random.default_rng(0)
     vectors = np.concatenate([rng.normal(5, 0.01, (300, 8)), rng.normal(-5, 1, (6, 8))]).astype(np.float32)
     groups = np.array([0] * 300 + [1, 2, 3, 4, 5, 6])
-    for hood in walk_neighbours(build_search(vectors), vectors, groups, 5):
-        own = np.arange(hood.part.start, hood.part.stop)
+    for hood in walk_neighbours(vectors, groups, 5):
         assert (hood.strangers.rows >= 0).all()
-        assert (groups[hood.strangers.rows] != groups[own][:, None]).all()
+        assert (groups[hood.strangers.rows] != groups[hood.rows][:, None]).all()
 
 
-def test_memory_is_bounded_by_chunks(monkeypatch):
+def test_memory_is_bounded_where_a_search_is_widened(monkeypatch):
     from embedkit.heads import neighbours
+    from embedkit.indexes import nearest
 
-    monkeypatch.setattr(neighbours, "_CELLS", 200)
     rng = np.random.default_rng(0)
-    vectors, groups = rng.normal(size=(100, 8)).astype(np.float32), np.arange(100) // 3
-    search, asked = build_search(vectors), []
+    vectors = np.concatenate([rng.normal(5, 0.1, (90, 8)), rng.normal(-5, 1, (900, 8))]).astype(np.float32)
+    groups, search, asked, told = np.r_[np.zeros(90, np.int64), np.arange(1, 901)], nearest.nearest_among, [], []
 
-    def watched(queries, k):
+    def watched(queries, directions, k):
         asked.append(len(queries) * k)
-        return search(queries, k)
+        return search(queries, directions, k)
 
-    parts = [hood.part for hood in walk_neighbours(watched, vectors, groups, 10)]
-    assert max(asked) <= 200
-    assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]]
-    assert parts[-1].stop == 100
+    monkeypatch.setattr(neighbours, "_CELLS", 2000)
+    monkeypatch.setattr(nearest, "_QUERIES_AT_ONCE", 400)
+    monkeypatch.setattr(nearest, "nearest_among", watched)
+    monkeypatch.setattr(neighbours.np, "percentile", lambda *_: 1)
+    hoods = list(walk_neighbours(vectors, groups, 10, lambda *progress: told.append(progress)))
+    assert max(asked) <= 400 * 11
+    assert len(asked) > 3
+    assert np.concatenate([hood.rows for hood in hoods]).tolist() == list(range(990))
+    assert told == [(400, 990), (800, 990), (990, 990)]
+    for hood in hoods:
+        assert (groups[hood.strangers.rows] != groups[hood.rows][:, None]).all()
 
 
 def test_votes_are_those_of_a_loop():
