@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,6 +75,20 @@ class Console:
                 yield advance
         else:
             yield _Lines(title)
+
+    @contextmanager
+    def stages(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A display for work in several stages, told the stage and how much of it of how much is done."""
+        with ExitStack() as shown:
+            current: list[tuple[str, Advance]] = []
+
+            def tell(stage: str, done: int, total: int) -> None:
+                if not current or current[0][0] != stage:
+                    shown.close()
+                    current[:] = [(stage, shown.enter_context(self.progress(stage)))]
+                current[0][1](done, total)
+
+            yield tell
 
 
 def _cell(value: object) -> str:

@@ -42,7 +42,8 @@ def find_label_issues(
         if path.suffix not in (".csv", ".parquet", ".html"):
             raise UsageError("output-format", f"{path}: end the name in .csv, .parquet or .html")
     opened = Index.open(index)
-    issues = find(opened, space=space, all_images=all_images, seed=seed)
+    with console.stages() as tell:
+        issues = find(opened, space=space, all_images=all_images, seed=seed, on_progress=tell)
     for path in outputs:
         write_issues(path, opened, issues)
     console.document(document_of(issues))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from embedkit.quality.evidence import HEADERS, Witness
 from embedkit.quality.patterns import find_patterns
 from embedkit.quality.pictures import Numbers, name_fault, survey_pictures
 from embedkit.quality.ranking import LabelRanking
-from embedkit.quality.screening import Screening, screen_labels
+from embedkit.quality.screening import Screening, Tell, say_nothing, screen_labels
 from embedkit.quality.spaces import choose_spaces
 from embedkit.quality.table import (
     HEADER_CONFLICT,
@@ -74,6 +75,7 @@ def find_label_issues(
     all_images: bool = False,
     reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
+    on_progress: Tell = say_nothing,
 ) -> IssueTable:
     """Find wrong labels, foreign, unusable and repeated images, and missing labels.
 
@@ -92,6 +94,8 @@ def find_label_issues(
         fitted to their verdicts too.
     seed
         Of the folds; the same index and seed give the same table.
+    on_progress
+        Is told what is being done ("Pictures", "Neighbours", "Labels"), and how much of it of how much is done.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def find_label_issues(
     if len(index.images) == 0:
         raise UsageError("empty-index", "the index holds no image: embed some first")
     spaces, notes = choose_spaces(index, space)
-    findings = _examine(index, spaces, reviewed or {}, seed)
+    findings = _examine(index, spaces, reviewed or {}, seed, on_progress)
     labels = findings.screening.labels
     columns = {name: index.images[name].to_pylist() for name in ("image_id", "sop_instance_uid", "path", *HEADERS)}
     entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
@@ -116,12 +120,14 @@ def find_label_issues(
     )
 
 
-def _examine(index: Index, spaces: Sequence[str], reviewed: Mapping[int, str], seed: int) -> _Findings:
+def _examine(index: Index, spaces: Sequence[str], reviewed: Mapping[int, str], seed: int, tell: Tell) -> _Findings:
     regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
-    survey = survey_pictures(len(regions), index.pictures)
+    survey = survey_pictures(len(regions), index.pictures, partial(tell, "Pictures"))
     blank = survey.unusable > 0.5
     vectors = {space: index.vectors(space) for space in spaces}
-    screening = screen_labels(np.where(blank, "", regions), vectors, patients, reviewed=reviewed, seed=seed)
+    screening = screen_labels(
+        np.where(blank, "", regions), vectors, patients, reviewed=reviewed, seed=seed, on_progress=tell
+    )
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
     if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = index.images["sop_instance_uid"].to_pylist()

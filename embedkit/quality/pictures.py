@@ -49,8 +49,15 @@ class Survey:
     """uint8 (N, 16, 16)."""
 
 
-def survey_pictures(count: int, read_pictures: Callable[[npt.NDArray[np.int64]], Pictures]) -> Survey:
-    """Look at rows 0..count-1 once, read some hundred at a time by rows -> uint8 (n, 256, 256), on all cores."""
+def survey_pictures(
+    count: int,
+    read_pictures: Callable[[npt.NDArray[np.int64]], Pictures],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Survey:
+    """Look at rows 0..count-1 once, read some hundred at a time by rows -> uint8 (n, 256, 256), on all cores.
+
+    `on_progress` is told how many of how many have been looked at.
+    """
     survey = Survey(np.zeros(count), np.zeros((count, _THUMBNAIL, _THUMBNAIL), np.uint8))
 
     def look(start: int) -> None:
@@ -61,7 +68,9 @@ def survey_pictures(count: int, read_pictures: Callable[[npt.NDArray[np.int64]],
             survey.thumbnails[row] = cv2.resize(picture, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding and OpenCV let go of the interpreter
-        list(pool.map(look, range(0, count, _AT_ONCE)))
+        for part, _ in enumerate(pool.map(look, range(0, count, _AT_ONCE)), 1):
+            if on_progress:
+                on_progress(min(part * _AT_ONCE, count), count)
     return survey
 
 

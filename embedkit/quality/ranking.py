@@ -8,7 +8,7 @@ the ratio of distances to images of the same and of another label, before and af
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,9 +128,9 @@ def rank_label_issues(
     return rank_input(data, graphs=graphs, verdicts=read_verdicts(data, reviewed or {}), seed=seed)
 
 
-def find_graphs(data: RankingInput) -> list[Graph]:
-    """The neighbours in each space; none for a single image."""
-    return [find_graph(vectors, data.groups) for vectors in data.spaces] if len(data.codes) > 1 else []
+def find_graphs(data: RankingInput, on_progress: Callable[[int, int], None] | None = None) -> list[Graph]:
+    """The neighbours in each space; none for a single image. `on_progress` is told of each space from 0 again."""
+    return [find_graph(vectors, data.groups, on_progress) for vectors in data.spaces] if len(data.codes) > 1 else []
 
 
 def rank_input(data: RankingInput, *, graphs: Sequence[Graph], verdicts: Verdicts, seed: int) -> LabelRanking:

@@ -6,8 +6,9 @@ and the rest is ranked by heads and neighbours that are not misled by them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,14 @@ from embedkit.quality.outliers import LEAST_IMAGES, spread_to_kin, weigh_company
 from embedkit.quality.pictures import Numbers
 from embedkit.quality.ranking import LabelRanking, find_graphs, rank_input
 from embedkit.quality.reviewing import read_verdicts
+
+Tell = Callable[[str, int, int], None]
+"""Is told what is being done, and how much of it of how much is done."""
+_FITS = "Labels"
+
+
+def say_nothing(_stage: str, _done: int, _total: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +52,26 @@ def screen_labels(
     *,
     reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
+    on_progress: Tell = say_nothing,
 ) -> Screening:
     """Find foreign images, then rank the labels of the others; arguments and errors as of `rank_label_issues`."""
     data = check_input(labels, vectors, None, groups, None)
     verdicts = read_verdicts(data, reviewed or {})
-    graphs = find_graphs(data)
+    graphs = find_graphs(data, partial(on_progress, "Neighbours"))
+    on_progress(_FITS, 0, 3)
     ranking = rank_input(data, graphs=graphs, verdicts=verdicts, seed=seed)
     labelled = int(np.count_nonzero(data.codes >= 0))
     if ranking.graph is None or ranking.surroundings is None or labelled < LEAST_IMAGES:
         note = f"Out-of-domain images are looked for among {LEAST_IMAGES} labelled images or more; here are {labelled}."
         return Screening(ranking, verdicts.foreign.astype(np.float64), (*ranking.notes, note))
+    on_progress(_FITS, 1, 3)
     odds = weigh_company(ranking.graph, ranking.surroundings, ranking.probabilities, data.codes)
     odds = spread_to_kin(data, verdicts, odds, seed)
+    on_progress(_FITS, 2, 3)
     foreign = np.where(verdicts.known, verdicts.foreign, sigmoid(odds))
     if (foreign > 0.5).any():
         kept = np.where(foreign > 0.5, "", np.asarray(labels, dtype=object))
         cleaned = check_input(kept, vectors, None, groups, data.classes)
         ranking = rank_input(cleaned, graphs=graphs, verdicts=read_verdicts(cleaned, reviewed or {}), seed=seed)
+    on_progress(_FITS, 3, 3)
     return Screening(ranking, foreign, ranking.notes)

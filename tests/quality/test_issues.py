@@ -225,3 +225,15 @@ def test_what_was_judged_right_is_not_listed_and_what_was_judged_wrong_is_certai
     (fixed,) = [rows[place] for place, row in enumerate(found.rows) if row == wrong]
     assert (fixed["issue"], fixed["score"], fixed["suggested_region"]) == ("mislabelled", 1, region[wrong])
     assert blank in rows_with(found, "out-of-domain")
+
+
+def test_progress_tells_each_stage_to_its_end(archive):
+    told = []
+    find_label_issues(archive.index, on_progress=lambda *progress: told.append(progress))
+    assert list(dict.fromkeys(stage for stage, _, _ in told)) == ["Pictures", "Neighbours", "Labels"]
+    count = len(archive.index)
+    assert {(stage, done) for stage, done, total in told if done == total} == {
+        ("Pictures", count),
+        ("Neighbours", count),
+        ("Labels", 3),
+    }
