@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -145,28 +144,23 @@ def measure(name: str, folder: Path) -> dict[str, float]:
     return {"images": images, "job": images / job, "cold": images / cold, "core-ms": 1000 * cores / images}
 
 
-def print_tables(measured: dict[str, list[dict[str, float]]], stages: dict[str, float], images: int) -> None:
+def draw_tables(measured: dict[str, list[dict[str, float]]], stages: dict[str, float], images: int) -> str:
     """Medians as Markdown."""
-    print(f"\n{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}\n")
-    print("| | images/s, job | images/s, cold | core-ms an image |\n|---|---|---|---|")
+    lines = ["| | images/s, job | images/s, cold | core-ms an image |", "|---|---|---|---|"]
     medians = {
         name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in measured.items()
     }
     naive, ours = medians["naive"], medians["embedkit"]
-    for name, row in medians.items():
-        print(f"| {name} | {row['job']:.1f} | {row['cold']:.1f} | {row['core-ms']:.1f} |")
+    lines += [
+        f"| {name} | {row['job']:.1f} | {row['cold']:.1f} | {row['core-ms']:.1f} |" for name, row in medians.items()
+    ]
     ratios = (ours["job"] / naive["job"], ours["cold"] / naive["cold"], naive["core-ms"] / ours["core-ms"])
-    print("| ratio |" + "|".join(f" {ratio:.2f} " for ratio in ratios) + "|")
-    print("\n| stage | core-seconds | core-ms an image |\n|---|---|---|")
+    lines += ["| ratio |" + "|".join(f" {ratio:.2f} " for ratio in ratios) + "|"]
+    lines += ["", "| stage | core-seconds | core-ms an image |", "|---|---|---|"]
     rows = [*stages.items(), ("sum of stages", sum(stages.values()))]
     rows.append(("whole process", ours["core-ms"] * images / 1000))
-    for name, seconds in rows:
-        print(f"| {name} | {seconds:.2f} | {1000 * seconds / images:.2f} |")
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    lines += [f"| {name} | {seconds:.2f} | {1000 * seconds / images:.2f} |" for name, seconds in rows]
+    return "\n".join(lines)
 
 
 def _multiply(folder: Path, copies: int, place: Path) -> Path:
@@ -180,8 +174,22 @@ def _multiply(folder: Path, copies: int, place: Path) -> Path:
     return place
 
 
+def compare(dump: Path, repeat: int = 3, copies: int = 1) -> str:
+    """Time both in turns, and the stages of ours, as Markdown tables with the ratio of the medians."""
+    with tempfile.TemporaryDirectory(dir=dump.resolve().parent) as place:
+        dump = _multiply(dump.resolve(), copies, Path(place)) if copies > 1 else dump.resolve()
+        stages, images = json.loads(
+            subprocess.check_output([sys.executable, __file__, str(dump), "--run", "stages"])  # fills the file cache
+        )
+        measured: dict[str, list[dict[str, float]]] = {"naive": [], "embedkit": []}
+        for _ in range(repeat):
+            for name, runs in measured.items():
+                runs.append(measure(name, dump))
+    return draw_tables(measured, stages, images)
+
+
 def main() -> None:
-    """Time both in turns and print the ratio of their medians."""
+    """Print what `compare` gives."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dump", type=Path)
     parser.add_argument("--repeat", type=int, default=3)
@@ -191,17 +199,7 @@ def main() -> None:
     if arguments.run:
         print(json.dumps(RUNS[arguments.run](arguments.dump)))
         return
-    with tempfile.TemporaryDirectory(dir=arguments.dump.resolve().parent) as place:
-        dump = arguments.dump.resolve()
-        dump = _multiply(dump, arguments.copies, Path(place)) if arguments.copies > 1 else dump
-        stages, images = json.loads(
-            subprocess.check_output([sys.executable, __file__, str(dump), "--run", "stages"])  # fills the file cache
-        )
-        measured: dict[str, list[dict[str, float]]] = {"naive": [], "embedkit": []}
-        for _ in range(arguments.repeat):
-            for name, runs in measured.items():
-                runs.append(measure(name, dump))
-    print_tables(measured, stages, images)
+    print(compare(arguments.dump, arguments.repeat, arguments.copies))
 
 
 if __name__ == "__main__":

@@ -42,9 +42,7 @@ def main() -> None:
         return
     methods = [name for name in METHODS if name not in arguments.without]
     rows = measure(arguments.sizes, arguments.index, arguments.space, methods)
-    print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
-    for row in rows:
-        print("| " + " | ".join(row.values()) + " |")
+    print(draw_table(rows))
 
 
 def measure(
@@ -64,6 +62,12 @@ def measure(
                 rows.append(row)
                 print(row, file=sys.stderr)
     return rows
+
+
+def draw_table(rows: Sequence[dict[str, str]]) -> str:
+    """As Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in (rows[0], *(one.values() for one in rows))]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 def make_vectors(count: int, index: Path | None = None, space: str | None = None, seed: int = 0) -> Vectors:

@@ -112,19 +112,20 @@ def _megabytes(process: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-def print_table(measured: list[Growth]) -> None:
+def draw_table(measured: list[Growth]) -> str:
     """As Markdown."""
-    print("| files | seconds | files/s | MB, all processes | seconds again |\n|---|---|---|---|---|")
+    lines = ["| files | seconds | files/s | MB, all processes | seconds again |", "|---|---|---|---|---|"]
     for row in measured:
         speed = row.files / row.seconds
-        print(f"| {row.files:,} | {row.seconds:.1f} | {speed:.0f} | {row.megabytes:.0f} | {row.again:.1f} |")
+        lines.append(f"| {row.files:,} | {row.seconds:.1f} | {speed:.0f} | {row.megabytes:.0f} | {row.again:.1f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Measure dumps of several sizes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 10_000])
-    print_table([measure(files) for files in parser.parse_args().files])
+    print(draw_table([measure(files) for files in parser.parse_args().files]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""Everything that is timed, beside its peer, on this machine, in one run; written down with the facts of the machine.
+
+    python benchmarks SMALL_DUMP FULL_SIZE_DUMP [--copies 4] [--repeat 3] [--files 1000 10000] [--vectors 100000]
+        [--index INDEX --space simclr] [--out docs/performance.md]
+
+Leave the machine alone meanwhile. Each part can be run by itself too: the scripts beside this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import embed
+import encode
+import neighbours
+import scale
+
+_LIBRARIES = ("torch", "openvino", "faiss-gpu", "imagecodecs", "opencv-python-headless", "pydicom")
+
+
+def describe_machine() -> str:
+    """The processor, its cores and what it computes in, memory, system and libraries."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    processor = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+    flags = processor.get("flags", "").split()
+    faster = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    return (
+        f"{processor.get('model name', platform.machine())} (family {processor.get('cpu family')}, model "
+        f"{processor.get('model')}; {', '.join(faster)}), {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"{platform.system()}, Python {platform.python_version()}; {libraries}."
+    )
+
+
+def draw_sections(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield a title, a sentence and the tables of each part."""
+    yield "# Performance\n\n`python benchmarks` wrote this page. " + describe_machine()
+    repeat, copies = arguments.repeat, arguments.copies
+    peer = "Beside pydicom's `pixel_array`, a resize, torchvision's ResNet18 in fp32 and a DataLoader with two workers"
+    yield f"## The job, small files\n\n{peer}; medians of {repeat}.\n\n{embed.compare(arguments.small, repeat)}"
+    tables = embed.compare(arguments.full_size, max(1, repeat // 2), copies)
+    yield f"## The job, full-size files\n\nThe same peer; the dump {copies} times over.\n\n{tables}"
+    yield f"## The encoder\n\nBeside torch in fp32.\n\n{encode.draw_table(encode.measure())}"
+    near = neighbours.draw_table(neighbours.measure(arguments.vectors, arguments.index, arguments.space))
+    yield f"## The neighbour graph\n\nBeside FAISS's exact search and HNSW: 20 neighbours, 512 dimensions.\n\n{near}"
+    grown = scale.draw_table([scale.measure(files) for files in arguments.files])
+    yield f"## As a dump grows\n\nFiles of 64 x 64 pixels: what each costs whatever its size.\n\n{grown}"
+
+
+def main() -> None:
+    """Measure all, and write the page as it grows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("small", type=Path, help="a dump of small files")
+    parser.add_argument("full_size", type=Path, help="a dump of full-size files")
+    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--files", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--vectors", type=int, nargs="+", default=[100_000])
+    parser.add_argument("--index", type=Path, help="an index whose vectors are multiplied for the neighbour graph")
+    parser.add_argument("--space")
+    parser.add_argument("--out", type=Path, default=Path("docs/performance.md"))
+    arguments = parser.parse_args()
+    written: list[str] = []
+    for section in draw_sections(arguments):
+        written.append(section)
+        arguments.out.write_text("\n\n".join(written) + "\n", encoding="utf-8")
+        print(section, end="\n\n", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
