@@ -21,8 +21,15 @@ PICTURE_SIDE = 256
 PREPROCESSING_VERSION = 1
 """Raised whenever `clean` gives another picture for the same radiograph: vectors of two versions never mix."""
 
-_GREY_8_BIT = struct.pack(">LLBBBBB", PICTURE_SIDE, PICTURE_SIDE, 8, 0, 0, 0, 0)
+_UP = 2  # the filter type of every row: the difference to the one above it
 _WORKING_SIDE = 2 * PICTURE_SIDE  # finer than the picture, so that a turn costs no sharpness
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(data, zlib.crc32(kind)))
+
+
+_BEGIN = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">LLBBBBB", PICTURE_SIDE, PICTURE_SIDE, 8, 0, 0, 0, 0))
 
 
 def clean(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -42,23 +49,41 @@ def encode_picture(picture: NDArray[np.uint8]) -> bytes:
     """
     if picture.shape != (PICTURE_SIDE, PICTURE_SIDE) or picture.dtype != np.uint8:
         raise ValueError(f"a picture is uint8 ({PICTURE_SIDE}, {PICTURE_SIDE}), not {picture.dtype} {picture.shape}")
-    lines = np.full((PICTURE_SIDE, 1 + PICTURE_SIDE), 2, np.uint8)  # filter type 2: Up
+    lines = np.full((PICTURE_SIDE, 1 + PICTURE_SIDE), _UP, np.uint8)
     lines[0, 1:] = picture[0]
     np.subtract(picture[1:], picture[:-1], out=lines[1:, 1:])
     pixels = bytes(imagecodecs.deflate_encode(lines.tobytes(), 1))
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", _GREY_8_BIT) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(data, zlib.crc32(kind)))
+    return _BEGIN + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
 
 
 def decode_picture(png: bytes) -> NDArray[np.uint8]:
-    """Picture from its PNG; `ValueError` where the bytes are none."""
+    """Picture from its PNG; `ValueError` where the bytes are none.
+
+    What `encode_picture` wrote is inflated by libdeflate and added up: in less than half the time of libpng.
+    """
+    picture = _decode_own(png)
+    if picture is not None:
+        return picture
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED) if png else None
     if picture is None or picture.shape != (PICTURE_SIDE, PICTURE_SIDE) or picture.dtype != np.uint8:
         raise ValueError(f"these bytes are no PNG of a {PICTURE_SIDE} px grey picture")
     return np.asarray(picture, np.uint8)
+
+
+def _decode_own(png: bytes) -> NDArray[np.uint8] | None:
+    """The picture of bytes that `encode_picture` wrote, undamaged; None of others."""
+    start = len(_BEGIN)
+    end = start + 8 + int.from_bytes(png[start : start + 4], "big")
+    if not png.startswith(_BEGIN) or png[end : end + 4] != zlib.crc32(png[start + 4 : end]).to_bytes(4, "big"):
+        return None
+    size = PICTURE_SIDE * (1 + PICTURE_SIDE)
+    try:
+        lines = np.frombuffer(imagecodecs.deflate_decode(png[start + 8 : end], out=size), np.uint8)
+    except imagecodecs.DeflateError:
+        return None
+    if lines.size != size or (lines[:: 1 + PICTURE_SIDE] != _UP).any():
+        return None
+    return np.asarray(np.add.accumulate(lines.reshape(PICTURE_SIDE, -1)[:, 1:], axis=0, dtype=np.uint8))
 
 
 def _shrink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

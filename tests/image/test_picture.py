@@ -129,6 +129,27 @@ def test_storage_is_lossless(picture: Grey) -> None:
     assert np.array_equal(decode_picture(encode_picture(picture)), picture)
 
 
+@pytest.mark.parametrize("level", [0, 9])
+def test_a_picture_of_another_writer_is_read_too(level: int) -> None:
+    picture = np.random.default_rng(2).integers(0, 256, (256, 256), dtype=np.uint8)
+    written = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, level])[1].tobytes()
+    assert np.array_equal(decode_picture(written), picture)
+    assert np.array_equal(cv2.imdecode(np.frombuffer(encode_picture(picture), np.uint8), -1), picture)
+
+
+def test_a_flipped_byte_never_gives_another_picture() -> None:
+    picture = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 256, (256, 256), dtype=np.uint8), (0, 0), 9)
+    png = encode_picture(picture)
+    for place in np.random.default_rng(4).integers(0, len(png), 200).tolist():
+        damaged = bytearray(png)
+        damaged[place] ^= 0x55
+        try:
+            read = decode_picture(bytes(damaged))
+        except ValueError:
+            continue
+        assert np.array_equal(read, picture), place
+
+
 @pytest.mark.parametrize("damage", [b"", b"no png", encode_picture(np.zeros((256, 256), np.uint8))[:60]])
 def test_bytes_that_are_no_picture_are_refused(damage: bytes) -> None:
     with pytest.raises(ValueError, match="no PNG"):
