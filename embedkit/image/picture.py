@@ -61,9 +61,9 @@ def decode_picture(png: bytes) -> NDArray[np.uint8]:
 
     What `encode_picture` wrote is inflated by libdeflate and added up: in less than half the time of libpng.
     """
-    picture = _decode_own(png)
-    if picture is not None:
-        return picture
+    own = _decode_own(png)
+    if own is not None:
+        return own
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED) if png else None
     if picture is None or picture.shape != (PICTURE_SIDE, PICTURE_SIDE) or picture.dtype != np.uint8:
         raise ValueError(f"these bytes are no PNG of a {PICTURE_SIDE} px grey picture")
