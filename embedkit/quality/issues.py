@@ -178,7 +178,7 @@ def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
         for row in np.flatnonzero(flags).tolist():
             yield _Entry(row, issue, float(score[row]))
     for conflict in found.study_conflicts:
-        yield _Entry(conflict.row, STUDY_CONFLICT, conflict.score, conflict.others)
+        yield _Entry(conflict.row, STUDY_CONFLICT, float(found.wrong[conflict.row]), conflict.others)
     for row in found.header_conflicts:
         if not found.settled[row]:
             yield _Entry(row, HEADER_CONFLICT, HEADER_DOUBT)

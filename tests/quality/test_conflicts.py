@@ -28,10 +28,8 @@ def find_naively(labels, studies, among):
             if min(labels.given[one], labels.given[other]) < 0 or labels.given[one] == labels.given[other]:
                 continue
             same = sum(float(p) * float(q) for p, q in zip(*labels.probabilities[[one, other]], strict=True))
-            mine, theirs = max(labels.score[one], 1e-6), max(labels.score[other], 1e-6)
-            if same > 0.5 and mine >= theirs:
-                score, others = found.get(one, (0.0, ()))
-                found[one] = (max(score, same * mine / (mine + theirs)), (*others, other))
+            if same > 0.5 and labels.score[one] >= max(labels.score[other], 0.2):
+                found[one] = (*found.get(one, ()), other)
     return found
 
 
@@ -41,14 +39,10 @@ def test_conflicts_are_those_of_a_naive_loop(seed):
     given = rng.integers(-1, 3, 60)
     probabilities = rng.dirichlet([0.2] * 3, 60)
     studies = [rng.choice(["", "a", "b", "c", "d", "e", "f", "g"]) for _ in range(60)]
-    labels, among = ranked(probabilities, given, rng.choice([0, 0.1, 0.3], 60)), rng.random(60) < 0.8
+    labels, among = ranked(probabilities, given, rng.choice([0, 0.1, 0.2, 0.3], 60)), rng.random(60) < 0.8
     expected = find_naively(labels, studies, among)
-    found = {one.row: one for one in find_study_conflicts(labels, studies, among)}
-    assert found.keys() == expected.keys()
+    assert {one.row: one.others for one in find_study_conflicts(labels, studies, among)} == expected
     assert expected  # or nothing was compared
-    for row, (score, others) in expected.items():
-        assert found[row].score == pytest.approx(score, abs=1e-6)
-        assert sorted(found[row].others) == sorted(others)
 
 
 def with_columns(index, **columns):
