@@ -152,7 +152,8 @@ def test_a_parent_with_busy_threads(functions):
 
 
 PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it runs in the background ignore it
 sys.path.insert(0, sys.argv[1])
 import worker_functions
 from embedkit.dicom import WorkerPool
