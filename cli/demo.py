@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ANSWERS = {
     "mislabel": ("mislabelled",),
-    "out_of_domain": ("out-of-domain", "mislabelled"),
+    "out_of_domain": ("out-of-domain", "mislabelled", "unusable"),
     "unusable": ("unusable", "out-of-domain"),
     "duplicate": ("near-duplicate",),
     "missing": ("missing-label",),
