@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from label_rankers import compare_all
 from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
@@ -33,12 +34,6 @@ Floats = npt.NDArray[np.float32]
 Scores = dict[str, npt.NDArray[np.float64]]
 Flags = npt.NDArray[np.bool_]
 _HOSTS, _ORIGINALS, _SHARE, _FOREIGN = 1000, 500, 0.1, 0.05
-
-
-def cosines(vectors: Floats) -> Floats:
-    """All of them, (N, N)."""
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(units @ units.T)
 
 
 def measure_foreign(
@@ -87,7 +82,7 @@ def measure_duplicates(index: Index, space: str, vectors: Floats, seed: int) -> 
     copies = np.stack([_change(pictures[row], rng, mirrored=bool(n % 2)) for n, row in enumerate(chosen)])
     made = load_encoder(space, index.spaces[space].precision, index.spaces[space].runtime).encode(copies)
     pictures, points = np.concatenate([pictures, copies]), np.concatenate([vectors[rows], made])
-    near = cosines(points)
+    near = compare_all(points)
     first, second = np.triu_indices(len(points), 1)
     twins = find_graph(points, np.arange(len(points))).twins
     thumbnails = survey_pictures(len(points), lambda wanted: pictures[wanted]).thumbnails

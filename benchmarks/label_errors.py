@@ -30,6 +30,7 @@ from label_rankers import Doubles, Space, rank_by_peers, rank_by_us
 from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
+from embedkit.evaluation.calibration import calibration_error
 from embedkit.heads.labels import encode_groups, encode_labels
 from embedkit.indexes import Index
 from embedkit.quality.estimate import estimate_errors
@@ -37,7 +38,6 @@ from embedkit.quality.estimate import estimate_errors
 RATES = (0.02, 0.05, 0.10, 0.20)
 OURS = "embedkit"
 _FIRST = 100
-_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def run(trial: Trial, path: Path, spaces: tuple[str, ...], who: str) -> tuple[li
     if who != "peers":
         ours = rank_by_us(seen, given, trial.seed)
         total = estimate_errors(ours.score, np.zeros(len(given), dtype=bool), ours.disagreement)
-        error = miscalibration(ours.score, wrong)
+        error = calibration_error(ours.score, wrong, np.arange(len(wrong)), draws=1).value
         count = int(wrong.sum())
         results.append(score(wrong, ours.score, trial, OURS))
         estimates.append(Estimate(*asdict(trial).values(), count, total.expected, total.low, total.high, error))
@@ -125,12 +125,6 @@ def run(trial: Trial, path: Path, spaces: tuple[str, ...], who: str) -> tuple[li
         ranked = rank_by_peers(seen[0], given, trial.seed, archive.classes)
         results += [score(wrong, suspicion, trial, name) for name, suspicion in ranked.items()]
     return results, estimates
-
-
-def miscalibration(chance: Doubles, wrong: npt.NDArray[np.bool_]) -> float:
-    """Expected calibration error: the mean gap between chance and truth over bins, weighted by their images."""
-    place = np.clip(np.ceil(chance * _BINS) - 1, 0, _BINS - 1).astype(np.int64)
-    return float(np.abs(np.bincount(place, wrong - chance, minlength=_BINS)).sum() / len(chance))
 
 
 def measure(

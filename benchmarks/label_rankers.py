@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
 from embedkit.heads.folds import assign_folds
+from embedkit.indexes.vectors import unit
 from embedkit.quality import Graph, LabelRanking, find_graph, rank_label_issues
 
 Ints = npt.NDArray[np.int64]
@@ -38,12 +39,18 @@ class Space:
     @classmethod
     def of(cls, vectors: Floats, groups: Ints) -> Space:
         """Search and compare once for all sets of labels."""
-        units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        cosine = units @ units.T
-        np.fill_diagonal(cosine, -2)
+        cosine = compare_all(vectors)
         strangers = np.where(groups[:, None] == groups, -2, cosine)
         near = np.argsort(-strangers, axis=1)[:, :_NEAR]
         return cls(vectors, groups, find_graph(vectors, groups), cosine, near)
+
+
+def compare_all(vectors: Floats) -> Floats:
+    """The cosines of all pairs, float32 (N, N); -2 from each to itself."""
+    units = unit(vectors)
+    cosine = units @ units.T
+    np.fill_diagonal(cosine, -2)
+    return np.asarray(cosine, np.float32)
 
 
 def rank_by_us(spaces: Sequence[Space], given: Ints, seed: int) -> LabelRanking:
@@ -55,7 +62,7 @@ def rank_by_us(spaces: Sequence[Space], given: Ints, seed: int) -> LabelRanking:
 
 def regress(space: Space, given: Ints, seed: int, classes: int) -> Doubles:
     """Out-of-fold probabilities, (N, K), of logistic regression on standardised unit vectors; folds by patient."""
-    units = space.vectors / np.linalg.norm(space.vectors, axis=1, keepdims=True)
+    units = unit(space.vectors)
     standard = ((units - units.mean(axis=0)) / (units.std(axis=0) + 1e-6)).astype(np.float32)
     folds = assign_folds(given, space.groups, _FOLDS, seed)
     cut = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(_FOLDS)]
@@ -75,9 +82,9 @@ def rank_by_cleanlab(table: Doubles, given: Ints, by: str, filter_by: str = "pru
     return score
 
 
-def rank_by_selfclean(space: Space, given: Ints) -> Doubles:
+def rank_by_selfclean(cosine: Floats, given: Ints) -> Doubles:
     """SelfClean's intra/extra class ratio with one neighbour (arXiv 2305.17048), as its package computes it."""
-    distance = np.clip((1 - space.cosine) / 2, 0, None)
+    distance = np.clip((1 - cosine) / 2, 0, None)
     np.fill_diagonal(distance, np.inf)
     same = given[:, None] == given
     near, far = (np.where(chosen, distance, np.inf).min(axis=1) for chosen in (same, ~same))
@@ -107,7 +114,7 @@ def rank_by_peers(space: Space, given: Ints, seed: int, classes: int) -> dict[st
         "cleanlab, normalized margin": rank_by_cleanlab(table, given, "normalized_margin"),
         "cleanlab, predicted_neq_given": rank_by_cleanlab(table, given, "self_confidence", "predicted_neq_given"),
         "the same, normalized margin": rank_by_cleanlab(table, given, "normalized_margin", "predicted_neq_given"),
-        "SelfClean": rank_by_selfclean(space, given),
+        "SelfClean": rank_by_selfclean(space.cosine, given),
         "SimiFeat": rank_by_simifeat(space.near[:, :10], given),
         "kNN vote": rank_by_vote(space.near, given, classes),
     }

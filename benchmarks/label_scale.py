@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from neighbours import make_vectors
+from tables import draw_table
 
 _PICTURES, _PATIENT = 300, 3
 
@@ -81,13 +82,10 @@ def run_cleanlab(file: Path) -> int:
 
 def run_selfclean(file: Path) -> int:
     """The formula on the matrix of all distances."""
-    from label_rankers import rank_by_selfclean
+    from label_rankers import compare_all, rank_by_selfclean
 
     space, labels = _read(file)
-    units = space.vectors / np.linalg.norm(space.vectors, axis=1, keepdims=True)
-    space.cosine = units @ units.T
-    np.fill_diagonal(space.cosine, -2)
-    return len(rank_by_selfclean(space, labels))
+    return len(rank_by_selfclean(compare_all(space.vectors), labels))
 
 
 def _read(file: Path) -> tuple[Any, np.ndarray]:
@@ -155,8 +153,7 @@ def main() -> None:
         return
     plan = [(size, list(METHODS)) for size in given.sizes] + [(size, ["embedkit"]) for size in given.ours]
     rows = [row for size, methods in plan for row in measure(given.index, given.space, size, given.classes, methods)]
-    print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
-    print("\n".join("| " + " | ".join(row.values()) + " |" for row in rows))
+    print(draw_table(rows))
 
 
 if __name__ == "__main__":

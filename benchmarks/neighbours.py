@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tables import draw_table
 
 Vectors = NDArray[np.float32]
 NEIGHBOURS, _WIDTH, _SAMPLE, _AT_ONCE, _NEAR = 20, 512, 1000, 20_000, 10
@@ -62,12 +63,6 @@ def measure(
                 rows.append(row)
                 print(row, file=sys.stderr)
     return rows
-
-
-def draw_table(rows: Sequence[dict[str, str]]) -> str:
-    """As Markdown."""
-    lines = ["| " + " | ".join(row) + " |" for row in (rows[0], *(one.values() for one in rows))]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 def make_vectors(count: int, index: Path | None = None, space: str | None = None, seed: int = 0) -> Vectors:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,24 +13,17 @@ from embedkit.quality.ranking import LabelRanking
 HEADER_DOUBT = 0.5
 """How likely the one of two claims is wrong of which nothing is known but that the other one says something else."""
 _HEADER_NOTES = {"laterality-differs": "side", "view-differs": "view"}
-
-
 _LEAST_DOUBT = 0.2
 """The score from which a label is held to be the wrong one of two. On six dumps of 600 real radiographs 15 of 31 labels
 listed so were wrong, and 5 of 29 whose score was lower."""
 
 
-@dataclass(frozen=True)
-class StudyConflict:
-    """An image whose label and that of others in its study cannot both be right."""
-
-    row: int
-    others: tuple[int, ...]
-    """Rows of the images in its study that look the same and have another label, ascending."""
-
-
-def find_study_conflicts(labels: LabelRanking, studies: Sequence[str], among: Flags) -> Iterator[StudyConflict]:
+def find_study_conflicts(
+    labels: LabelRanking, studies: Sequence[str], among: Flags
+) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Find images of one study that show one region, more likely than not, under two labels.
+
+    Yields the row of an image whose label is likelier the wrong one, and those of the images that contradict it.
 
     That two images show the same region has the probability sum of p_k q_k, as their out-of-fold probabilities have it.
     Of the two the one with the higher score is named, where that is 0.2 or more.
@@ -49,7 +41,7 @@ def find_study_conflicts(labels: LabelRanking, studies: Sequence[str], among: Fl
         conflict &= labels.given[rows][:, None] != labels.given[rows]
         conflict &= (score[:, None] >= score) & (score[:, None] >= _LEAST_DOUBT)
         for place in np.flatnonzero(conflict.any(axis=1)).tolist():
-            yield StudyConflict(int(rows[place]), tuple(rows[conflict[place]].tolist()))
+            yield int(rows[place]), tuple(rows[conflict[place]].tolist())
 
 
 def _group_studies(labels: LabelRanking, studies: Sequence[str], among: Flags) -> Iterator[Ints]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from embedkit.errors import UsageError
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
-from embedkit.quality.conflicts import HEADER_DOUBT, StudyConflict, find_study_conflicts, name_header_conflict
+from embedkit.quality.conflicts import HEADER_DOUBT, find_study_conflicts, name_header_conflict
 from embedkit.quality.duplicates import NO_DUPLICATES, Duplicates, find_duplicates
 from embedkit.quality.estimate import estimate_errors
 from embedkit.quality.evidence import HEADERS, Witness
@@ -58,7 +58,8 @@ class _Findings:
     settled: Flags
     """bool (N,): a person has judged the image."""
     duplicates: Duplicates
-    study_conflicts: tuple[StudyConflict, ...]
+    study_conflicts: Mapping[int, tuple[int, ...]]
+    """By row, those of the images in its study that contradict its label."""
     header_conflicts: Mapping[int, str]
     """By row, what the header claims twice and differently, in words."""
 
@@ -105,9 +106,10 @@ def find_label_issues(
     if len(index.images) == 0:
         raise UsageError("empty-index", "the index holds no image: embed some first")
     spaces, notes = choose_spaces(index, space)
-    findings = _examine(index, spaces, reviewed or {}, seed, on_progress)
+    names = ("image_id", "sop_instance_uid", "path", "notes", *HEADERS)
+    columns = {name: index.images[name].to_pylist() for name in names}
+    findings = _examine(index, columns, spaces, reviewed=reviewed or {}, seed=seed, tell=on_progress)
     labels = findings.screening.labels
-    columns = {name: index.images[name].to_pylist() for name in ("image_id", "sop_instance_uid", "path", *HEADERS)}
     entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
     return IssueTable(
         _tabulate(entries, labels, columns),
@@ -120,17 +122,25 @@ def find_label_issues(
     )
 
 
-def _examine(index: Index, spaces: Sequence[str], reviewed: Mapping[int, str], seed: int, tell: Tell) -> _Findings:
-    regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
+def _examine(
+    index: Index,
+    columns: Mapping[str, list[str]],
+    spaces: Sequence[str],
+    *,
+    reviewed: Mapping[int, str],
+    seed: int,
+    tell: Tell,
+) -> _Findings:
+    regions, patients = (np.array(columns[name], dtype=object) for name in ("region", "patient"))
     survey = survey_pictures(len(regions), index.pictures, partial(tell, "Pictures"))
-    blank = survey.unusable > 0.5
+    blank = survey.shows_nothing
     vectors = {space: index.vectors(space) for space in spaces}
     screening = screen_labels(
         np.where(blank, "", regions), vectors, patients, reviewed=reviewed, seed=seed, on_progress=tell
     )
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
     if graph is not None:  # blank plates resemble each other and are no duplicates
-        instances = index.images["sop_instance_uid"].to_pylist()
+        instances = columns["sop_instance_uid"]
         duplicates = find_duplicates(graph.twins, instances, survey.thumbnails, index.pictures).among(~blank)
     settled = np.isin(np.arange(len(regions)), list(reviewed))
     listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled
@@ -140,14 +150,9 @@ def _examine(index: Index, spaces: Sequence[str], reviewed: Mapping[int, str], s
         (regions == "") & ~settled,
         settled,
         duplicates,
-        tuple(find_study_conflicts(screening.labels, index.images["study_instance_uid"].to_pylist(), ~listed)),
-        _read_header_conflicts(index),
+        dict(find_study_conflicts(screening.labels, columns["study_instance_uid"], ~listed)),
+        {row: said for row, notes in enumerate(columns["notes"]) if (said := name_header_conflict(notes))},
     )
-
-
-def _read_header_conflicts(index: Index) -> dict[int, str]:
-    said = map(name_header_conflict, index.images["notes"].to_pylist())
-    return {row: sentence for row, sentence in enumerate(said) if sentence}
 
 
 @dataclass(frozen=True)
@@ -177,8 +182,8 @@ def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
     ):
         for row in np.flatnonzero(flags).tolist():
             yield _Entry(row, issue, float(score[row]))
-    for conflict in found.study_conflicts:
-        yield _Entry(conflict.row, STUDY_CONFLICT, float(found.wrong[conflict.row]), conflict.others)
+    for row, others in found.study_conflicts.items():
+        yield _Entry(row, STUDY_CONFLICT, float(found.wrong[row]), others)
     for row in found.header_conflicts:
         if not found.settled[row]:
             yield _Entry(row, HEADER_CONFLICT, HEADER_DOUBT)

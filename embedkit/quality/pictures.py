@@ -48,6 +48,11 @@ class Survey:
     thumbnails: Pictures
     """uint8 (N, 16, 16)."""
 
+    @property
+    def shows_nothing(self) -> npt.NDArray[np.bool_]:
+        """Which pictures are unusable, more likely than not, bool (N,)."""
+        return np.asarray(self.unusable > 0.5)
+
 
 def survey_pictures(
     count: int,

@@ -25,7 +25,6 @@ from embedkit.quality.pictures import survey_pictures
 
 MOST_IMAGES = 20_000
 """Of more images to choose from, or with a label, as many drawn at random stand for all: time grows with its square."""
-_BLANK = 0.5
 _LEAST_DOUBT = 0.1
 """What an image counts of which the head is quite sure: it may be sure of what it has never seen."""
 
@@ -87,7 +86,7 @@ def select_images(
         raise UsageError("nothing-to-label", "every image has a label: there is nothing left to choose")
     candidates, covered = (_draw(rows, seed) for rows in (candidates, np.flatnonzero(sure)))
     survey = survey_pictures(len(candidates), lambda part: index.pictures(candidates[part]))
-    good = survey.unusable <= _BLANK
+    good = ~survey.shows_nothing
     chosen = choose_to_label(vectors, budget, labels, patients, covered=covered, among=candidates[good])
     return Selection(chosen, int(good.sum()), int((~good).sum()), int(sure.sum()))
 

@@ -18,6 +18,8 @@ from PIL import Image
 
 from embedkit.dicom.bit_planes import drop_bit_planes
 
+from .conftest import encode_frame
+
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 ADAPTED = {"WindowCenter": 2048, "WindowWidth": 4096}
 
@@ -41,7 +43,7 @@ def make_film(seed: int = 0, shape: tuple[int, int] = (300, 260), bits: int = 12
 def test_values_are_divided(seed: int, bits: int, planes: int, *, signed: bool) -> None:
     film = make_film(seed, bits=bits)
     whole = (film.astype(np.int32) - (1 << (bits - 1))).astype(np.int16) if signed else film
-    encoded = imagecodecs.jpeg2k_encode(whole, level=0, reversible=True, codecformat="j2k", bitspersample=bits)
+    encoded = encode_frame(whole, JPEG_2000, bits)
     divided = imagecodecs.jpeg2k_decode(drop_bit_planes(encoded, planes)).astype(np.int64)
     if signed:  # what comes back are the bits of two's complement
         divided = (divided + (1 << (bits - planes - 1))) % (1 << (bits - planes)) - (1 << (bits - planes - 1))
@@ -61,9 +63,7 @@ def test_every_tile_is_divided() -> None:
 
 @pytest.mark.parametrize("frame", [np.zeros((64, 64)), np.full((64, 64), 4095), np.full((64, 64), 2048)])
 def test_a_flat_picture_is_divided_too(frame: NDArray[Any]) -> None:
-    encoded = imagecodecs.jpeg2k_encode(
-        frame.astype(np.uint16), level=0, reversible=True, codecformat="j2k", bitspersample=12
-    )
+    encoded = encode_frame(frame.astype(np.uint16), JPEG_2000, 12)
     divided = imagecodecs.jpeg2k_decode(drop_bit_planes(encoded, 2))
     assert np.abs(divided.astype(int) - frame / 4).max() <= 2
 
@@ -110,10 +110,10 @@ def test_the_whole_radiograph_keeps_every_value(tools: Any) -> None:
 
 def test_what_is_quantised_or_damaged_is_refused() -> None:
     film = make_film(5)
-    lossy = imagecodecs.jpeg2k_encode(film, level=60, reversible=False, codecformat="j2k", bitspersample=12)
+    lossy = encode_frame(film, JPEG_2000, 12, level=60, reversible=False)
     with pytest.raises(ValueError, match="quantised"):
         drop_bit_planes(lossy, 2)
-    encoded = imagecodecs.jpeg2k_encode(film, level=0, reversible=True, codecformat="j2k", bitspersample=12)
+    encoded = encode_frame(film, JPEG_2000, 12)
     with pytest.raises(ValueError, match="bit-planes"):
         drop_bit_planes(encoded, 13)
 
@@ -121,9 +121,7 @@ def test_what_is_quantised_or_damaged_is_refused() -> None:
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_no_header_makes_it_hang_or_crash(data: st.DataObject) -> None:
-    encoded = bytearray(
-        imagecodecs.jpeg2k_encode(make_film(6, (40, 40)), level=0, reversible=True, codecformat="j2k", bitspersample=12)
-    )
+    encoded = bytearray(encode_frame(make_film(6, (40, 40)), JPEG_2000, 12))
     for _ in range(data.draw(st.integers(1, 4))):
         encoded[data.draw(st.integers(2, 130))] = data.draw(st.integers(0, 255))
     damaged = bytes(encoded[: data.draw(st.integers(50, len(encoded)))])
@@ -132,9 +130,7 @@ def test_no_header_makes_it_hang_or_crash(data: st.DataObject) -> None:
 
 
 def test_tile_parts_that_lead_back_end() -> None:
-    encoded = bytearray(
-        imagecodecs.jpeg2k_encode(make_film(7, (40, 40)), level=0, reversible=True, codecformat="j2k", bitspersample=12)
-    )
+    encoded = bytearray(encode_frame(make_film(7, (40, 40)), JPEG_2000, 12))
     tile_part = encoded.index(b"\xff\x90")
     encoded[tile_part + 6 : tile_part + 10] = (12).to_bytes(4, "big")
     assert drop_bit_planes(bytes(encoded), 2)
