@@ -23,7 +23,7 @@ BATCH_SIZE = 32
 """Every batch has this size, the last one padded: a vector must not depend on which pictures stood beside it."""
 
 RUNTIMES = ("openvino", "torch-cpu", "torch-cuda")
-PRECISIONS = ("bf16", "fp32")
+PRECISIONS = ("bf16", "int8", "fp32")
 
 
 class Runtime(Protocol):
@@ -65,7 +65,8 @@ def load_encoder(source: str | EncoderWeights = STARTER, precision: str = "auto"
     Parameters
     ----------
     precision
-        `bf16`, `fp32`, or `auto`: bf16 where the processor or GPU is faster in it, else fp32.
+        `bf16`, `int8` (OpenVINO only), `fp32`, or `auto`: the one that is fastest here, which is bf16 on GPUs and
+        processors with units for it, else int8 on those that multiply whole numbers (VNNI), else fp32.
     runtime
         `openvino`, `torch-cpu`, `torch-cuda`, or `auto`: a GPU where there is one, else OpenVINO where it is installed
         and fast, which is on x86-64 Linux, else torch.
@@ -86,9 +87,9 @@ def load_encoder(source: str | EncoderWeights = STARTER, precision: str = "auto"
     if runtime == "openvino" and not _runs_openvino():
         raise UsageError("bad-runtime", "OpenVINO is used on x86-64 Linux only: choose torch-cpu")
     if precision == "auto":
-        precision = "bf16" if _is_faster_in_bf16(runtime) else "fp32"
-    if (runtime, precision) == ("openvino", "bf16") and "avx512_bf16" not in _processor()["flags"]:
-        raise UsageError("bad-precision", "this processor does not compute in bf16: choose fp32, or torch-cpu")
+        precision = _fastest_precision(runtime)
+    if not _computes(runtime, precision):
+        raise UsageError("bad-precision", f"{runtime} does not compute in {precision} here: choose fp32")
     weights = source if isinstance(source, EncoderWeights) else read_encoder(source)
     return Encoder(weights, runtime, precision)
 
@@ -129,16 +130,23 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _is_faster_in_bf16(runtime: str) -> bool:
-    """Whether bf16 pays: on Intel's processors without AMX, its dot product takes half as long again as fp32 does."""
+def _fastest_precision(runtime: str) -> str:
+    """On Intel's processors without AMX, bf16 takes half as long again as fp32 does, and int8 a third."""
+    flags, vendor = _processor()["flags"], _processor()["vendor_id"]
     if runtime == "torch-cuda":
         import torch  # noqa: PLC0415
 
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    processor = _processor()
-    return "amx_bf16" in processor["flags"] or (
-        "avx512_bf16" in processor["flags"] and "AuthenticAMD" in processor["vendor_id"]
-    )
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if "amx_bf16" in flags or ("avx512_bf16" in flags and "AuthenticAMD" in vendor):
+        return "bf16"
+    return "int8" if _computes(runtime, "int8") else "fp32"
+
+
+def _computes(runtime: str, precision: str) -> bool:
+    """Whether a runtime has this precision on this processor."""
+    if precision == "int8":  # without VNNI, sums of products overflow
+        return runtime == "openvino" and not _processor()["flags"].isdisjoint({"avx512_vnni", "avx_vnni"})
+    return (runtime, precision) != ("openvino", "bf16") or "avx512_bf16" in _processor()["flags"]
 
 
 @cache

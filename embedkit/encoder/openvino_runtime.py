@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from embedkit.dicom.workers import usable_cores
 from embedkit.encoder.architecture import DIMENSION, blocks
+from embedkit.encoder.quantization import LEVELS, activation_maxima
 from embedkit.encoder.weights import EncoderWeights, State
 from embedkit.image import PICTURE_SIDE
 
@@ -48,7 +49,8 @@ class OpenVinoRuntime:
     def _requests(self) -> SimpleQueue[Any]:
         """A pair of compiled models for each core; made on first use, for that takes a while."""
         resizing = _compile(build_resizing(self._weights, self._batch_size), "fp32")
-        network = _compile(build_network(self._weights, self._batch_size), self._precision)
+        quantized = self._precision == "int8"
+        network = _compile(build_network(self._weights, self._batch_size, quantized=quantized), self._precision)
         requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(usable_cores()):
             requests.put((resizing.create_infer_request(), network.create_infer_request()))
@@ -59,7 +61,7 @@ def _compile(model: Any, precision: str) -> Any:
     from openvino import Core  # noqa: PLC0415
 
     options = {
-        "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp32": "f32"}[precision],
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "NUM_STREAMS": usable_cores(),
         "INFERENCE_NUM_THREADS": usable_cores(),
         "ENABLE_CPU_PINNING": False,  # the workers that read files have the same cores
@@ -84,33 +86,51 @@ def build_resizing(weights: EncoderWeights, batch_size: int) -> Any:
     return Model([opset13.unsqueeze(normal, np.array([1]))], [pictures])
 
 
-def build_network(weights: EncoderWeights, batch_size: int) -> Any:
-    """The network as an OpenVINO model, from float32 (B, 1, side, side) to (B, 512)."""
+def build_network(weights: EncoderWeights, batch_size: int, *, quantized: bool = False) -> Any:
+    """The network as an OpenVINO model, from float32 (B, 1, side, side) to (B, 512).
+
+    Quantized, it multiplies whole numbers of 8 bits from the second block on; see `quantization`.
+    """
     from openvino import Model, opset13  # noqa: PLC0415
 
     state, side = weights.state, weights.config.input_size
+    maxima = activation_maxima(state) if quantized else {}
     grey = opset13.parameter([batch_size, 1, side, side], np.float32)
     x = opset13.relu(_convolve(state, grey, "conv1", "bn1", 2))
     x = opset13.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
     for block in blocks():
-        y = opset13.relu(_convolve(state, x, f"{block.name}.conv1", f"{block.name}.bn1", block.stride))
-        y = _convolve(state, y, f"{block.name}.conv2", f"{block.name}.bn2", 1)
+        name, stride, whole = block.name, block.stride, block.name in maxima
+        inputs = _quantize(x, maxima[name].inputs) if whole else x
+        y = opset13.relu(_convolve(state, inputs, f"{name}.conv1", f"{name}.bn1", stride, quantized=whole))
+        y = _quantize(y, maxima[name].between) if whole else y
+        y = _convolve(state, y, f"{name}.conv2", f"{name}.bn2", 1, quantized=whole)
         if block.projected:
-            x = _convolve(state, x, f"{block.name}.downsample.0", f"{block.name}.downsample.1", block.stride)
+            x = _convolve(state, inputs, f"{name}.downsample.0", f"{name}.downsample.1", stride, quantized=whole)
         x = opset13.relu(opset13.add(x, y))
     return Model([opset13.reduce_mean(x, np.array([2, 3]))], [grey])
 
 
-def _convolve(state: State, x: Any, name: str, norm: str, stride: int) -> Any:
-    """A convolution with the BatchNorm behind it folded in."""
+def _convolve(state: State, x: Any, name: str, norm: str, stride: int, *, quantized: bool = False) -> Any:
+    """A convolution with the BatchNorm behind it folded in; quantized, each kernel has a step of its own."""
     from openvino import opset13  # noqa: PLC0415
 
     kernel, scale = state[f"{name}.weight"], state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"] + _EPSILON)
     bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
+    kernel = kernel * scale[:, None, None, None]
     margin = [kernel.shape[-1] // 2] * 2
     # Constants by name: an array alone would go through Python's lists.
-    weights, offsets = (opset13.constant(v) for v in (kernel * scale[:, None, None, None], bias.reshape(1, -1, 1, 1)))
+    weights, offsets = (opset13.constant(v) for v in (kernel, bias.reshape(1, -1, 1, 1)))
+    if quantized:
+        most = np.maximum(np.abs(kernel).max(axis=(1, 2, 3), keepdims=True), _EPSILON)
+        weights = opset13.fake_quantize(weights, -most, most, -most, most, LEVELS - 1)
     return opset13.add(opset13.convolution(x, weights, [stride] * 2, margin, margin, [1, 1]), offsets)
+
+
+def _quantize(x: Any, most: float) -> Any:
+    """Round what is between 0 and `most` to 8 bits; OpenVINO makes the next convolution one of whole numbers."""
+    from openvino import opset13  # noqa: PLC0415
+
+    return opset13.fake_quantize(x, *(np.float32(v) for v in (0, most, 0, most)), LEVELS)
 
 
 def resizing_matrix(source: int, side: int) -> NDArray[np.float32]:

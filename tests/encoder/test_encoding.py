@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from embedkit.encoder import Encoder, EncoderConfig, encoding, load_encoder, save_encoder
-from embedkit.encoder.encoding import _processor, _runs_openvino
+from embedkit.encoder.encoding import PRECISIONS, _computes, _runs_openvino
 from embedkit.encoder.network import build_backbone
 from embedkit.encoder.weights import read_encoder, shipped_encoders
 from embedkit.errors import EncoderError, UsageError
@@ -43,7 +43,7 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 
 def _precisions(runtime: str) -> list[str]:
-    return ["fp32", "bf16"] if runtime == "torch-cpu" or "avx512_bf16" in _processor()["flags"] else ["fp32"]
+    return [precision for precision in PRECISIONS if _computes(runtime, precision)]
 
 
 def _cosines(some: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def test_runtimes_and_precisions_agree(encoder_file: Path, runtime: str, input_s
         assert _cosines(exact, Encoder(weights, runtime, precision).encode(_pictures(4))).min() > 0.999
 
 
-def test_the_shipped_encoder_in_bf16_agrees_with_fp32_on_each_real_picture(real_data: Path, runtime: str) -> None:
+def test_the_shipped_encoder_agrees_with_fp32_on_each_real_picture(real_data: Path, runtime: str) -> None:
     files = sorted((real_data / "fracatlas").glob("*.jpg"))[::80]
     pictures = np.stack([clean(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)) for file in files])
     exact = load_encoder("simclr", "fp32", "torch-cpu").encode(pictures)
@@ -167,6 +167,10 @@ def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_encoder(runtime="openvino").precision == "fp32"
     with pytest.raises(UsageError, match="fp32"):
         load_encoder(precision="bf16", runtime="openvino")
+    with pytest.raises(UsageError, match="fp32"):
+        load_encoder(precision="int8", runtime="openvino")
+    with pytest.raises(UsageError, match="fp32"):
+        load_encoder(precision="int8", runtime="torch-cpu")
     with pytest.raises(UsageError, match="no GPU"):
         load_encoder(runtime="torch-cuda")
     monkeypatch.setattr(encoding, "_runs_openvino", lambda: False)
@@ -176,21 +180,22 @@ def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("vendor", "flags", "precision"),
+    ("vendor", "flags", "openvino", "torch_cpu"),
     [
-        ("GenuineIntel", {"avx512_bf16", "amx_bf16"}, "bf16"),
-        ("GenuineIntel", {"avx512_bf16"}, "fp32"),
-        ("AuthenticAMD", {"avx512_bf16"}, "bf16"),
-        ("AuthenticAMD", {"avx512f"}, "fp32"),
+        ("GenuineIntel", {"avx512_bf16", "amx_bf16", "avx512_vnni"}, "bf16", "bf16"),
+        ("GenuineIntel", {"avx512_bf16", "avx512_vnni"}, "int8", "fp32"),
+        ("GenuineIntel", {"avx2", "avx_vnni"}, "int8", "fp32"),
+        ("AuthenticAMD", {"avx512_bf16", "avx512_vnni"}, "bf16", "bf16"),
+        ("AuthenticAMD", {"avx512f"}, "fp32", "fp32"),
     ],
 )
-@pytest.mark.parametrize("runtime", ["openvino", "torch-cpu"])
-def test_bf16_is_chosen_where_it_is_faster(
-    monkeypatch: pytest.MonkeyPatch, runtime: str, vendor: str, flags: set[str], precision: str
+def test_the_precision_is_the_fastest(
+    monkeypatch: pytest.MonkeyPatch, vendor: str, flags: set[str], openvino: str, torch_cpu: str
 ) -> None:
     monkeypatch.setattr(encoding, "_processor", lambda: {"vendor_id": {vendor}, "flags": flags})
     monkeypatch.setattr(encoding, "_runs_openvino", lambda: True)
-    assert load_encoder(runtime=runtime).precision == precision
+    assert load_encoder(runtime="openvino").precision == openvino
+    assert load_encoder(runtime="torch-cpu").precision == torch_cpu
 
 
 def test_an_unknown_encoder_runtime_and_precision_say_what_to_choose() -> None:
