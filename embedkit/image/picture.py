@@ -83,7 +83,10 @@ def _decode_own(png: bytes) -> NDArray[np.uint8] | None:
         return None
     if lines.size != size or (lines[:: 1 + PICTURE_SIDE] != _UP).any():
         return None
-    return np.asarray(np.add.accumulate(lines.reshape(PICTURE_SIDE, -1)[:, 1:], axis=0, dtype=np.uint8))
+    rows = np.ascontiguousarray(lines.reshape(PICTURE_SIDE, -1)[:, 1:])
+    for step in (1, 2, 4, 8, 16, 32, 64, 128):  # running sums; `np.add.accumulate` takes three times as long
+        rows[step:] += rows[:-step]
+    return rows
 
 
 def _shrink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -68,29 +68,26 @@ def find_duplicates(
     candidate = (other >= 0) & (cosine >= CANDIDATE_COSINE)
     candidate &= instance[rows] != instance[np.maximum(other, 0)]
     pairs = np.unique(np.sort(np.stack([rows, other], axis=1)[candidate], axis=1), axis=0)
-    plain = _compare(pairs, thumbnails, read_pictures, mirrored=False)
-    turned = _compare(pairs, thumbnails, read_pictures, mirrored=True)
-    score = np.maximum(plain, turned)
-    same = score > 0.5
-    return Duplicates(pairs[same, 0], pairs[same, 1], score[same], (turned > plain)[same])
+    score = _compare(pairs, thumbnails, read_pictures)
+    best, mirrored = score.max(axis=1), score[:, 1] > score[:, 0]
+    same = best > 0.5
+    return Duplicates(pairs[same, 0], pairs[same, 1], best[same], mirrored[same])
 
 
-def _compare(
-    pairs: Ints, thumbnails: Pictures, read_pictures: Callable[[Ints], Pictures], *, mirrored: bool
-) -> Numbers:
-    """How sure it is that each pair, int64 (P, 2), shows one exposure (the second one mirrored): float64 (P,)."""
-    score = np.zeros(len(pairs))
-    other = thumbnails[:, :, ::-1] if mirrored else thumbnails
+def _compare(pairs: Ints, thumbnails: Pictures, read_pictures: Callable[[Ints], Pictures]) -> Numbers:
+    """How sure it is that pairs, int64 (P, 2), show one exposure, as it is and one mirrored: float64 (P, 2)."""
+    score = np.zeros((len(pairs), 2))
     parts = np.split(np.arange(len(pairs)), range(_PAIRS_AT_ONCE, len(pairs), _PAIRS_AT_ONCE))
 
     def compare(chunk: Ints) -> None:
-        alike = _correlate(thumbnails[pairs[chunk, 0]], other[pairs[chunk, 1]]) >= CANDIDATE_CORRELATION
-        part = chunk[alike]
-        rows, place = np.unique(pairs[part], return_inverse=True)
+        first, second = thumbnails[pairs[chunk, 0]], thumbnails[pairs[chunk, 1]]
+        alike = np.stack([_correlate(first, second), _correlate(first, second[:, :, ::-1])], axis=1)
+        place, turned = np.nonzero(alike >= CANDIDATE_CORRELATION)
+        rows, numbers = np.unique(pairs[chunk[place]], return_inverse=True)
         pictures = read_pictures(rows)
-        for pair, (one, two) in zip(part.tolist(), place.reshape(-1, 2).tolist(), strict=True):
-            second = np.ascontiguousarray(pictures[two][:, ::-1]) if mirrored else pictures[two]
-            score[pair] = match_detail(pictures[one], second)
+        for pair, (one, two), turn in zip(chunk[place], numbers.reshape(-1, 2), turned, strict=True):
+            other = np.ascontiguousarray(pictures[two][:, ::-1]) if turn else pictures[two]
+            score[pair, turn] = match_detail(pictures[one], other)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         list(pool.map(compare, parts))

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +23,10 @@ Numbers = npt.NDArray[np.float64]
 _AT_ONCE = 512
 _BLOCK = 8
 _THUMBNAIL = 16
+_NO_MOTION = np.eye(2, 3, dtype=np.float32)
+_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-4)
+_LEAST_AGREEMENT = 0.6
+_GAUSSIAN = cv2.getGaussianKernel(7, 1.5)
 _MARGIN = 4
 """Pixels cut off around the content, so that the edge of the plate does not count as structure."""
 
@@ -92,12 +95,12 @@ def _measure_faults(picture: Pictures) -> dict[str, float]:
     height, width = (side // _BLOCK * _BLOCK for side in content.shape)
     grey = content[:height, :width]
     contrast, fine = _deviation(grey), _fine_share(grey)
-    blocks = cv2.resize(grey, (width // _BLOCK, height // _BLOCK), interpolation=cv2.INTER_AREA)
+    blocks = np.asarray(cv2.resize(grey, (width // _BLOCK, height // _BLOCK), interpolation=cv2.INTER_AREA), np.uint8)
     signs = {
         "nothing but noise": (0.45 - _deviation(blocks) / max(contrast, 1e-6)) / 0.08,
         "blank": 4 - contrast,
-        "over-exposed: white where anatomy should be": (float(np.mean(grey > 250)) - 0.15) / 0.03,
-        "under-exposed: black where anatomy should be": (float(np.mean(grey < 5)) - 0.87) / 0.02,
+        "over-exposed: white where anatomy should be": (np.count_nonzero(grey > 250) / grey.size - 0.15) / 0.03,
+        "under-exposed: black where anatomy should be": (np.count_nonzero(grey < 5) / grey.size - 0.87) / 0.02,
         "under-exposed: noise drowns the detail": (fine - 1.4) / 0.05,
         "blurred: moved, or out of focus": (0.155 - fine) / 0.012,
     }
@@ -106,23 +109,31 @@ def _measure_faults(picture: Pictures) -> dict[str, float]:
 
 def _fine_share(grey: Pictures) -> float:
     """The deviation of what a blur of 1.5 pixels takes away, over that of the same four times coarser."""
-    smooth = cv2.GaussianBlur(grey, (7, 7), 1.5)
-    coarse = cv2.resize(smooth, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    here, there = (
-        cv2.subtract(one, two, dtype=cv2.CV_16S)
-        for one, two in ((grey, smooth), (coarse, cv2.GaussianBlur(coarse, (7, 7), 1.5)))
-    )
-    return _deviation(here) / max(_deviation(there), 1e-3)
+    smooth = _blur(grey)
+    coarse = np.asarray(cv2.resize(smooth, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.uint8)
+    return _deviation_between(grey, smooth) / max(_deviation_between(coarse, _blur(coarse)), 1e-3)
 
 
-def _deviation(values: npt.NDArray[Any]) -> float:
+def _blur(grey: Pictures) -> Pictures:
+    """A Gaussian of 1.5 pixels, a grey level off at most: OpenCV's own keeps to the last bit and takes three times."""
+    return np.asarray(cv2.sepFilter2D(grey, cv2.CV_8U, _GAUSSIAN, _GAUSSIAN), np.uint8)
+
+
+def _deviation(values: Pictures) -> float:
     return float(cv2.meanStdDev(values)[1].item())
+
+
+def _deviation_between(one: Pictures, two: Pictures) -> float:
+    """The deviation of `one - two`, which is never written down."""
+    mean = (cv2.sumElems(one)[0] - cv2.sumElems(two)[0]) / one.size
+    return float(np.sqrt(max(cv2.norm(one, two, cv2.NORM_L2SQR) / one.size - mean * mean, 0)))
 
 
 def _content(picture: Pictures) -> Pictures:
     """The part of the picture that is not its black surround."""
-    lit = picture > 12
-    rows, columns = (np.flatnonzero(np.count_nonzero(lit, axis=axis) > 0.02 * lit.shape[axis]) for axis in (1, 0))
+    lit = cv2.threshold(picture, 12, 1, cv2.THRESH_BINARY)[1]
+    across, down = (cv2.reduce(lit, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() for axis in (1, 0))
+    rows, columns = np.flatnonzero(across > 0.02 * len(down)), np.flatnonzero(down > 0.02 * len(across))
     if len(rows) == 0 or len(columns) == 0:
         return picture[:0, :0]
     return picture[rows[0] + _MARGIN : rows[-1] + 1 - _MARGIN, columns[0] + _MARGIN : columns[-1] + 1 - _MARGIN]
@@ -133,27 +144,48 @@ def match_detail(first: Pictures, second: Pictures) -> float:
 
     Two exposures of one joint have the same shape but not the same trabeculae and skin folds. Measured: the same
     exposure after another window, a film border or a turn 0.92 or more, others of the same region 0.75 or less.
+
+    The motion is found at 32 pixels first. Laid so at 64, nine of ten pairs that are no repeats are told already, and
+    of repeats the detail agrees by 0.72 or more; from there few steps are left at 128.
     """
-    if _match_at(first, second, 64) < 0.6:
+    fine, middle, coarse = zip(_shrink(first), _shrink(second), strict=True)
+    motion = _align(*coarse, _NO_MOTION)
+    if _compare_detail(*middle, _enlarge(motion, 2)) < _LEAST_AGREEMENT:
         return 0.0
-    return _match_at(first, second, 128)
+    return _compare_detail(*fine, _align(*fine, _enlarge(motion, 4)))
 
 
-def _match_at(first: Pictures, second: Pictures, side: int) -> float:
-    """The correlation of what a blur takes away, at `side` pixels, after the best small shift and turn (ECC).
+def _shrink(picture: Pictures) -> tuple[Grey, Grey, Grey]:
+    """A picture at 128, 64 and 32 pixels, each half the one before, which OpenCV does at five times the speed."""
+    sizes = []
+    for side in (128, 64, 32):
+        picture = np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        sizes.append(picture.astype(np.float32))
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _align(one: Grey, two: Grey, motion: Grey) -> Grey:
+    """The small shift and turn, float32 (2, 3), that lays the second on the first, sought from `motion` on (ECC).
 
     Evangelidis and Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization", 2008.
     """
-    one, two = (cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) for p in (first, second))
     everywhere = np.full(one.shape, 255, dtype=np.uint8)
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-5)
     try:
-        _, motion = cv2.findTransformECC(
-            one, two, np.eye(2, 3, dtype=np.float32), cv2.MOTION_EUCLIDEAN, stop, everywhere, 5
-        )
+        found = cv2.findTransformECC(one, two, motion.copy(), cv2.MOTION_EUCLIDEAN, _STOP, everywhere, 5)[1]
     except cv2.error:  # it did not converge: the two have no common shape
-        return 0.0
-    laid = cv2.warpAffine(two, motion, (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        return motion
+    return np.asarray(found, dtype=np.float32)
+
+
+def _enlarge(motion: Grey, factor: int) -> Grey:
+    """The same motion at `factor` times as many pixels a side; 0 is the middle of the first pixel."""
+    turn, middle = motion[:, :2], (factor - 1) / 2
+    return np.column_stack([turn, factor * motion[:, 2] + middle - turn @ np.full(2, middle)]).astype(np.float32)
+
+
+def _compare_detail(one: Grey, two: Grey, motion: Grey) -> float:
+    """The correlation of what a blur takes away, once the second is moved."""
+    laid = cv2.warpAffine(two, motion, two.shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     common = cv2.erode(((one > 0) & (laid > 0)).astype(np.uint8), np.ones((5, 5), dtype=np.uint8)) > 0
     if np.mean(common) < 0.1:
         return 0.0
