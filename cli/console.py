@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +19,12 @@ class Advance(Protocol):
     """Tells a progress display how far the work is."""
 
     def __call__(self, done: int, total: int | None, detail: str = "") -> None: ...  # noqa: D102
+
+
+class AdvanceStage(Protocol):
+    """Tells a display of several stages which one the work is in, and how far."""
+
+    def __call__(self, stage: str, done: int, total: int | None, detail: str = "") -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -77,16 +83,16 @@ class Console:
             yield _Lines(title)
 
     @contextmanager
-    def stages(self) -> Iterator[Callable[[str, int, int], None]]:
-        """A display for work in several stages, told the stage and how much of it of how much is done."""
+    def stages(self) -> Iterator[AdvanceStage]:
+        """A display for work in several stages."""
         with ExitStack() as shown:
             current: list[tuple[str, Advance]] = []
 
-            def tell(stage: str, done: int, total: int) -> None:
+            def tell(stage: str, done: int, total: int | None, detail: str = "") -> None:
                 if not current or current[0][0] != stage:
                     shown.close()
                     current[:] = [(stage, shown.enter_context(self.progress(stage)))]
-                current[0][1](done, total)
+                current[0][1](done, total, detail)
 
             yield tell
 

@@ -83,10 +83,11 @@ def embed_with_progress(console: Console, sources: list[Path], index: Path, **ar
     from embedkit.indexes import Progress
     from embedkit.indexes import embed as embed_sources
 
-    with console.progress("Embedding") as advance:
+    with console.stages() as advance:
 
-        def show(progress: Progress) -> None:
-            advance(progress.done, progress.total, f"{progress.images:,} images, {progress.rejected:,} rejected")
+        def show(told: Progress) -> None:
+            detail = f"{told.images:,} images, {told.rejected:,} rejected" if told.images or told.rejected else ""
+            advance(told.stage, told.done, told.total, detail)
 
         return embed_sources(sources, index, on_progress=show, **arguments)
 

@@ -35,11 +35,11 @@ def encoder_for(path: Path, source: str, precision: str, runtime: str) -> Encode
     from embedkit.encoder import load_encoder
     from embedkit.encoder.weights import read_encoder
     from embedkit.errors import IndexFolderError
-    from embedkit.indexes import Index
+    from embedkit.indexes.manifest import read_newest_manifest
 
     weights = read_encoder(source)
     try:
-        made = Index.open(path).spaces.get(weights.config.name)
+        made = read_newest_manifest(path).spaces.get(weights.config.name)
     except IndexFolderError:  # none yet, or `embed` says what is wrong with it
         made = None
     return load_encoder(

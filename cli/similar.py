@@ -37,7 +37,6 @@ def similar(
     quiet: Quiet = False,
 ) -> None:
     """Find the radiographs nearest to a file or to an image of the index."""
-    from embedkit.cli.loading import encoder_of, find_image
     from embedkit.errors import UsageError
     from embedkit.indexes import Index
 
@@ -45,18 +44,22 @@ def similar(
     if sheet and sheet.suffix != ".png":
         raise UsageError("output-format", f"{sheet}: end the name in .png")
     opened = Index.open(index)
-    image = find_image(opened, query, modality)
-    known = opened.find(query) is not None
-    asked = query if known else encoder_of(opened, space, encoder).encode(image.picture[None])[0]
-    neighbours = opened.similar(asked, k, space)
-    console.document(
-        {"query": query, "region": image.region, "similar": [asdict(neighbour) for neighbour in neighbours]}
-    )
+    row = opened.find(query)
+    if row is None:
+        from embedkit.cli.loading import encoder_of, find_image
+
+        image = find_image(opened, query, modality)
+        picture, region = image.picture[None], image.region
+        neighbours = opened.similar(encoder_of(opened, space, encoder).encode(picture)[0], k, space)
+    else:  # nothing is imported that takes long
+        picture = opened.pictures([row] if sheet else [])
+        region, neighbours = opened.images["region"][row].as_py(), opened.similar(query, k, space)
+    console.document({"query": query, "region": region, "similar": [asdict(neighbour) for neighbour in neighbours]})
     show_neighbours(console, neighbours)
     if sheet:
         from embedkit.report import write_contact_sheet
 
-        write_contact_sheet(sheet, opened, image.picture, image.region, neighbours)
+        write_contact_sheet(sheet, opened, picture[0], region, neighbours)
         console.line(f"written: {sheet}")
 
 

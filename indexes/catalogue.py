@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from embedkit.dicom import FoundFile
 from embedkit.indexes.image_rows import ImageRow, path_text
-from embedkit.indexes.rows import LiveRows
 
 COLUMNS = ("path", "size", "mtime_ns", "content_sha256", "reason")
 _PASSING = {"unreadable", "out-of-memory", "decoder-timeout", "decoder-crashed", "unexpected-error"}
@@ -20,8 +19,7 @@ _PASSING = {"unreadable", "out-of-memory", "decoder-timeout", "decoder-crashed",
 class Catalogue:
     """The files of an index as they were before a run; it notes which of them the run meets."""
 
-    def __init__(self, live: LiveRows, *, more_modalities: bool) -> None:
-        table = live.table
+    def __init__(self, table: pa.Table, *, more_modalities: bool) -> None:
         self._first_row = {path: row for row, path in reversed(list(enumerate(table["path"].to_pylist())))}
         self._sizes, self._times = table["size"].to_numpy(), table["mtime_ns"].to_numpy()
         self._contents, self._reasons = table["content_sha256"], table["reason"]

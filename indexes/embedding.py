@@ -18,19 +18,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions, WorkerPool, find_files
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
-from embedkit.indexes import catalogue
+from embedkit.indexes import catalogue, image_table
 from embedkit.indexes.catalogue import Catalogue, is_under
 from embedkit.indexes.encoding import fill_space, space_of
 from embedkit.indexes.image_rows import ImageRow, path_text
+from embedkit.indexes.image_table import ImageTable, read_columns
 from embedkit.indexes.manifest import labels_name
 from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, make_overlay, merge_overlays, read_overlay
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
-from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress
-from embedkit.indexes.rows import VANISHED, LiveRows, read_live_rows
+from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress, advance_in
+from embedkit.indexes.rows import VANISHED
 from embedkit.indexes.shard_queue import ShardQueue
 from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from embedkit.encoder import Encoder
 
 Pool = WorkerPool[FoundFile, Prepared]
-_REPORTED_COLUMNS = (*catalogue.COLUMNS, "image_id", "notes")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def embed(
         with _timed(seconds, "fill"):
             for encoder in encoders:
                 writer.add_space(encoder.name, spaces[encoder.name])
-                fill_space(writer, encoder)
+                fill_space(writer, encoder, advance_in(f"Encoding by {encoder.name}", on_progress))
         with _worker_pool(writer, reading, settings) as pool:  # it starts while the catalogue is read
             with _timed(seconds, "catalogue"):
                 walk = Walk(sources, writer.folder, _read_catalogue(writer, reading))
@@ -108,8 +109,8 @@ def embed(
                 seconds |= _add_files(writer, walk, encoders, pool, settings=settings, on_progress=on_progress)
         writer.set_modalities(reading.modalities)
         with _timed(seconds, "finish"):
-            live = _finish(writer, labels, sources)
-    return _report(walk, live, seconds)
+            table = _finish(writer, labels, sources, on_progress)
+    return _report(walk, table, seconds)
 
 
 def _worker_pool(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSettings) -> Pool:
@@ -120,8 +121,8 @@ def _worker_pool(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSe
 
 
 def _read_catalogue(writer: IndexWriter, reading: ReadingOptions) -> Catalogue:
-    live = read_live_rows(writer.folder, writer.manifest, catalogue.COLUMNS)
-    return Catalogue(live, more_modalities=not reading.modalities <= set(writer.manifest.modalities))
+    table = read_columns(writer.folder, writer.manifest, catalogue.COLUMNS)
+    return Catalogue(table, more_modalities=not reading.modalities <= set(writer.manifest.modalities))
 
 
 def _add_files(
@@ -143,22 +144,29 @@ def _add_files(
     return queue.seconds
 
 
-def _finish(writer: IndexWriter, labels: LabelSource | None, sources: Sequence[Path]) -> LiveRows:
-    """Bring labels, FAISS files and neighbour graphs up to date; return the rows that count."""
-    live = read_live_rows(writer.folder, writer.manifest, _REPORTED_COLUMNS)
+def _finish(
+    writer: IndexWriter, labels: LabelSource | None, sources: Sequence[Path], on_progress: ReportProgress | None
+) -> ImageTable:
+    """Bring labels, table, FAISS files and neighbour graphs up to date; return the table."""
     if labels is not None:
-        _set_labels(writer, live, labels, [path_text(Path(source).resolve()) for source in sources])
+        _set_labels(writer, labels, [path_text(Path(source).resolve()) for source in sources])
+    table, as_stored = image_table.load(writer.folder, writer.manifest)
+    if not as_stored:
+        writer.set_table(table)
+        table, _ = image_table.load(writer.folder, writer.manifest)  # a gigabyte less, where there are a million images
+    ids = np.sort(table.ids)
     for name in writer.manifest.spaces:
-        _fit_derived(writer, live, name)
-    return live
+        _fit_derived(writer, ids, name, on_progress)
+    return table
 
 
-def _set_labels(writer: IndexWriter, live: LiveRows, labels: LabelSource, roots: Sequence[str]) -> None:
+def _set_labels(writer: IndexWriter, labels: LabelSource, roots: Sequence[str]) -> None:
     """Ask `labels` for images under `roots`; those of other sources keep the labels that they have.
 
     So do images that were labelled with this program, where `labels` has nothing to say.
     """
-    images = live.table.filter(live.is_image).select(["image_id", "path"])
+    files = read_columns(writer.folder, writer.manifest, ["image_id", "path", "reason"])
+    images = files.filter(pc.equal(files["reason"], ""))
     asked = [is_under(path, roots) for path in images["path"].to_pylist()]
     overlay = make_overlay(images.filter(asked), labels, writer.patient_key)
     if writer.manifest.labels:
@@ -169,32 +177,33 @@ def _set_labels(writer: IndexWriter, live: LiveRows, labels: LabelSource, roots:
     writer.set_labels(overlay)
 
 
-def _fit_derived(writer: IndexWriter, live: LiveRows, space: str) -> None:
+def _fit_derived(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_progress: ReportProgress | None) -> None:
     """Bring what is derived from a space up to date; left as it is where some shard lacks vectors of the space."""
     from embedkit.indexes import graph, search  # noqa: PLC0415 (FAISS takes long to import)
 
     if not all(space in shard.vectors for shard in writer.manifest.shards):
         return
-    ids = np.sort(live.ids[live.is_image])
-    found, as_stored = search.load(writer.folder, writer.manifest, space, ids)
+    folder, tell = writer.folder, advance_in(f"Search index of {space}", on_progress)
+    found, as_stored = search.load(folder, writer.manifest, space, ids, on_progress=tell)
     if not as_stored:
         writer.set_search(space, found)
     del found  # a gigabyte, where there are a million images
-    near, as_stored = graph.load(writer.folder, writer.manifest, space, ids)
+    tell = advance_in(f"Neighbours in {space}", on_progress)
+    near, as_stored = graph.load(folder, writer.manifest, space, ids, scratch=folder, on_progress=tell)
     if not as_stored:
         writer.set_graph(space, near)
 
 
-def _report(walk: Walk, live: LiveRows, seconds: dict[str, float]) -> EmbedReport:
+def _report(walk: Walk, table: ImageTable, seconds: dict[str, float]) -> EmbedReport:
     return EmbedReport(
         files=walk.kinds.total(),
         new=walk.kinds["new"],
         unchanged=walk.kinds["unchanged"],
         changed=walk.kinds["changed"],
         vanished=walk.vanished,
-        images=int(live.is_image.sum()),
-        rejected=Counter(live.table.filter(~live.is_image)["reason"].to_pylist()),
-        notes=Counter(pc.list_flatten(live.table["notes"]).to_pylist()),
+        images=len(table.images),
+        rejected=Counter(table.rejected["reason"].to_pylist()),
+        notes=Counter(pc.list_flatten(table.stored["notes"]).to_pylist()),
         seconds=seconds,
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from embedkit.errors import EncoderError
 from embedkit.image import PREPROCESSING_VERSION, decode_picture
 from embedkit.indexes.manifest import SPACE_NAME, Space, images_name
+from embedkit.indexes.progress import Advance
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.writer import IndexWriter
 
@@ -47,12 +48,18 @@ def spread_rows(
     return rows
 
 
-def fill_space(writer: IndexWriter, encoder: Encoder) -> None:
+def fill_space(writer: IndexWriter, encoder: Encoder, on_progress: Advance | None = None) -> None:
     """Give every earlier shard the vectors of `encoder`, from its stored pictures."""
-    for number, shard in enumerate(writer.manifest.shards):
-        if encoder.name not in shard.vectors:
-            stored = read_pictures(writer.folder / images_name(number), shard.rows)
-            pictured = np.array([bool(data) for data in stored])
-            pictures = [decode_picture(data) for data in stored if data]
-            vectors = [encoder.encode(np.array(pictures))] if pictures else []
-            writer.add_vectors(number, encoder.name, spread_rows(vectors, pictured), pictured)
+    lacking = {
+        number: shard for number, shard in enumerate(writer.manifest.shards) if encoder.name not in shard.vectors
+    }
+    done, total = 0, sum(shard.rows for shard in lacking.values())
+    for number, shard in lacking.items():
+        stored = read_pictures(writer.folder / images_name(number), shard.rows)
+        pictured = np.array([bool(data) for data in stored])
+        pictures = [decode_picture(data) for data in stored if data]
+        vectors = [encoder.encode(np.array(pictures))] if pictures else []
+        writer.add_vectors(number, encoder.name, spread_rows(vectors, pictured), pictured)
+        done += shard.rows
+        if on_progress:
+            on_progress(done, total)

@@ -7,6 +7,7 @@ with what is new. So an exact graph stays exact. Where much has changed, the gra
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,12 @@ import pyarrow as pa
 
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.manifest import Manifest, graph_name
-from embedkit.indexes.nearest import EXACT_BELOW, Advance, Found, Ints, NearestOfAll, merge, nearest_among
+from embedkit.indexes.nearest import EXACT_BELOW, Found, Ints, NearestOfAll, merge, nearest_among
+from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.search import ReadVectors
 from embedkit.indexes.shards import read_table, write_table
-from embedkit.indexes.storage import sha256_of
+from embedkit.indexes.storage import plain_errors, sha256_of
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
 
 NEIGHBOURS = 20
@@ -58,9 +60,10 @@ def load(
     ids: Ints,
     *,
     exact_below: int = EXACT_BELOW,
+    scratch: Path | None = None,
     on_progress: Advance | None = None,
 ) -> tuple[Graph, bool]:
-    """Return the graph of exactly `ids`, ascending, and whether its file is just that; else it was made in memory."""
+    """Return the graph of exactly `ids`, ascending, and whether its file is just that; else it was made by `fit`."""
     entry = manifest.graphs.get(space)
     earlier = (
         read_graph(folder / graph_name(space, entry.number), entry.sha256, entry.recall, NEIGHBOURS) if entry else None
@@ -69,7 +72,8 @@ def load(
         return earlier, True
     read = partial(read_vectors_by_shard, folder, manifest, space)
     dimension = manifest.spaces[space].dimension
-    return fit(earlier, ids, dimension, read, exact_below=exact_below, on_progress=on_progress), False
+    found = fit(earlier, ids, dimension, read, exact_below=exact_below, scratch=scratch, on_progress=on_progress)
+    return found, False
 
 
 def read_graph(path: Path, sha256: str, recall: float, k: int) -> Graph | None:
@@ -93,14 +97,16 @@ def fit(
     *,
     k: int = NEIGHBOURS,
     exact_below: int = EXACT_BELOW,
+    scratch: Path | None = None,
     on_progress: Advance | None = None,
 ) -> Graph:
-    """Return the graph of exactly `ids`, ascending; `earlier` is brought up to date where that costs less."""
+    """Return the graph of exactly `ids`, ascending; `earlier` is brought up to date where that costs less.
+
+    The vectors are laid out in an unnamed file in the folder `scratch`; in memory, 2 GB a million, where it is None.
+    """
     again = np.arange(len(ids)) if earlier is None or not len(earlier.ids) else _to_search(earlier, ids)
     small = len(again) <= len(ids) // (_WORTH_CHANGING if len(ids) >= exact_below else 2)
-    directions = np.empty((len(ids), dimension), np.float32)
-    for positions, vectors in read(ids):
-        directions[positions] = unit(vectors)
+    directions = _lay_out(ids, dimension, read, scratch)
     if earlier is not None and small:
         return _change(earlier, ids, again, directions)
     near, cosines = np.full((len(ids), k), -1, np.int64), np.full((len(ids), k), -1, np.float32)
@@ -108,6 +114,21 @@ def fit(
     for found in search.walk(on_progress):
         near[found.queries], cosines[found.queries] = _others(found)
     return Graph(ids, _ids_at(ids, near), cosines, search.recall)
+
+
+def _lay_out(ids: Ints, dimension: int, read: ReadVectors, scratch: Path | None) -> Vectors:
+    """Return the directions of vectors, float32 (N, dimension); raises IndexFolderError ``index-full`` for no room."""
+    if scratch is None or len(ids) == 0:
+        directions = np.empty((len(ids), dimension), np.float32)
+        for positions, vectors in read(ids):
+            directions[positions] = unit(vectors)
+        return directions
+    with plain_errors(scratch), tempfile.TemporaryFile(dir=scratch) as file:
+        for positions, vectors in read(ids):  # ascending, so that those of a shard lie together
+            file.seek(4 * dimension * int(positions[0]))
+            file.write(unit(vectors).data)
+        file.flush()
+        return np.asarray(np.memmap(file, np.float32, "r", shape=(len(ids), dimension)))
 
 
 def _to_search(earlier: Graph, ids: Ints) -> Ints:

@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
+from embedkit.indexes import image_table
 from embedkit.indexes.image_rows import path_text
-from embedkit.indexes.manifest import Manifest, images_name, labels_name, read_newest_manifest
-from embedkit.indexes.overlay import lay_over, read_overlay
-from embedkit.indexes.rows import LiveRows, by_shard, read_live_rows, read_vectors_by_shard
+from embedkit.indexes.image_table import ImageTable
+from embedkit.indexes.manifest import Manifest, images_name, read_newest_manifest
+from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.vectors import usable
 
 if TYPE_CHECKING:
-    from embedkit.indexes.nearest import Advance
+    from embedkit.indexes.progress import Advance
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError, UsageError
-from embedkit.image import decode_picture
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,8 @@ class NearGraph(NamedTuple):
 class Index:
     """An index, read-only, as it was when it was opened; a writer may go on meanwhile.
 
+    Facts are mapped into memory: they are read from the disk when they are asked for.
+
     Attributes
     ----------
     path : Path
@@ -69,13 +70,10 @@ class Index:
         The vector spaces by name.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, live: LiveRows, overlay: pa.Table | None) -> None:
-        self.path, self.spaces, self._manifest = path, dict(manifest.spaces), manifest
-        images = live.table.filter(live.is_image)
-        self.images = images if overlay is None else lay_over(images, overlay)
-        self.header_regions = images["region"]
-        self.rejected = live.table.filter(~live.is_image)
-        self._ids = live.ids[live.is_image]
+    def __init__(self, path: Path, manifest: Manifest, table: ImageTable) -> None:
+        self.path, self.spaces, self._manifest, self._table = path, dict(manifest.spaces), manifest, table
+        self.images, self.rejected, self.header_regions = table.images, table.rejected, table.header_regions
+        self._ids = table.ids
         self._searches: dict[str, VectorSearch] = {}
 
     @classmethod
@@ -89,8 +87,7 @@ class Index:
         """
         folder = Path(path)
         manifest = read_newest_manifest(folder)
-        overlay = read_overlay(folder / labels_name(manifest.labels.number)) if manifest.labels else None
-        return cls(folder, manifest, read_live_rows(folder, manifest), overlay)
+        return cls(folder, manifest, image_table.load(folder, manifest)[0])
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -116,6 +113,8 @@ class Index:
 
     def walk_pictures(self, rows: Sequence[int] | NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield every position in `rows` and its picture, in the order of the shards: each file is read once."""
+        from embedkit.image import decode_picture  # noqa: PLC0415 (OpenCV takes long to import)
+
         for number, positions, local in by_shard(self._manifest, self._ids[np.asarray(rows, np.int64)]):
             path = self.path / images_name(number)
             stored = read_pictures(path, self._manifest.shards[number].rows)
@@ -127,7 +126,7 @@ class Index:
 
     def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the rows of images by `image_id`; -1 for one that is not in the index."""
-        return np.array([self._row_of_image.get(image_id, -1) for image_id in image_ids], np.int64)
+        return np.array([self._table.row_of_image(image_id) for image_id in image_ids], np.int64)
 
     def nearest(
         self, queries: NDArray[np.float32], k: int, space: str | None = None
@@ -169,10 +168,10 @@ class Index:
         vector = self._vectors_of(np.array([own]), space)[0] if isinstance(query, str | Path) else query
         rows, cosines = self.nearest(vector[None], k + (own >= 0), space)
         found = [(int(r), float(c)) for r, c in zip(rows[0], cosines[0], strict=True) if r not in (-1, own)][:k]
-        at = pa.array([row for row, _ in found], pa.int64())
-        facts = self.images.select(["image_id", "path", "region"]).take(at).to_pylist()
+        ids, paths, regions = (self.images[name] for name in ("image_id", "path", "region"))
         return [
-            Neighbour(row, **fact, distance=(1 - cosine) / 2) for (row, cosine), fact in zip(found, facts, strict=True)
+            Neighbour(row, ids[row].as_py(), paths[row].as_py(), regions[row].as_py(), (1 - cosine) / 2)
+            for row, cosine in found
         ]
 
     def neighbour_graph(
@@ -217,13 +216,14 @@ class Index:
         from embedkit.indexes.search import load  # noqa: PLC0415 (FAISS takes long to import)
 
         if space not in self._searches:
-            self._searches[space] = load(self.path, self._manifest, space, np.sort(self._ids))[0].on_gpu()
+            self._searches[space] = load(self.path, self._manifest, space, np.sort(self._ids))[0]
         return self._searches[space]
 
     def find(self, query: str | Path) -> int | None:
         """Return the row of the image with this `image_id` or path; None where there is none."""
-        row = self._row_of_image.get(str(query))
-        return self._row_of_path.get(path_text(Path(query).resolve())) if row is None else row
+        row = self._table.row_of_image(str(query))
+        row = self._table.row_of_path(path_text(Path(query).resolve())) if row < 0 else row
+        return None if row < 0 else row
 
     def _row_of(self, query: str | Path) -> int:
         row = self.find(query)
@@ -232,15 +232,6 @@ class Index:
                 "unknown-image", f"{query}: no image of this index has this id or path; see its rejected files"
             )
         return row
-
-    @cached_property
-    def _row_of_image(self) -> dict[str, int]:
-        return {image_id: row for row, image_id in enumerate(self.images["image_id"].to_pylist())}
-
-    @cached_property
-    def _row_of_path(self) -> dict[str, int]:
-        paths = self.images["path"].to_pylist()
-        return {path: row for row, path in zip(range(len(paths) - 1, -1, -1), reversed(paths), strict=True)}
 
     @cached_property
     def _row_of_id(self) -> NDArray[np.int64]:

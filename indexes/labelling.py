@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from embedkit.dicom.labels import Label
 from embedkit.indexes.index import Index
-from embedkit.indexes.manifest import labels_name
+from embedkit.indexes.manifest import labels_name, read_newest_manifest
 from embedkit.indexes.overlay import CLUSTER, make_overlay, merge_overlays, read_overlay
 from embedkit.indexes.writer import open_writer
 
@@ -42,7 +42,7 @@ def add_labels(
     IndexFolderError
         As `Index.open` and `open_writer`; nothing was changed then.
     """
-    Index.open(index_path)  # refuses a folder without an index, which the writer would make
+    read_newest_manifest(Path(index_path))  # refuses a folder without an index, which the writer would make
     with open_writer(Path(index_path)) as writer:
         images = Index.open(index_path).images
         held = pc.and_(pc.not_equal(images["region"], ""), pc.not_equal(images["region_source"], CLUSTER))

@@ -63,6 +63,8 @@ class SearchFile:
     sha256: str
     ids: str
     """sha256 of the int64 ids in the index, ascending: tells whether it still fits the shards."""
+    mtime_ns: int = 0
+    """Its time of change when it was written; 0 where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,18 @@ class LabelsFile:
 
 
 @dataclass(frozen=True)
+class TableFile:
+    """The rows that count in these shards, with these labels: `table-NNNNNN.arrow`."""
+
+    number: int
+    sha256: str
+    mtime_ns: int
+    """Its time of change when it was written."""
+    images: int
+    """Rows that are images; they come first."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The whole state of an index. Frozen: a change makes a new one, with the next number."""
 
@@ -99,6 +113,8 @@ class Manifest:
     labels: LabelsFile | None = None
     modalities: tuple[str, ...] = ()
     """Those that the last complete run took: with more of them, files of other modalities are read again."""
+    table: TableFile | None = None
+    """None where shards or labels have changed since it was made."""
 
     def live_files(self) -> dict[str, str]:
         """Return every file of this state, relative to the index folder, with its sha256."""
@@ -110,6 +126,8 @@ class Manifest:
         files |= {graph_name(space, file.number): file.sha256 for space, file in self.graphs.items()}
         if self.labels:
             files[labels_name(self.labels.number)] = self.labels.sha256
+        if self.table:
+            files[table_name(self.table.number)] = self.table.sha256
         return files
 
 
@@ -136,6 +154,11 @@ def graph_name(space: str, number: int) -> str:
 def labels_name(number: int) -> str:
     """Name the labels overlay that the manifest `number` brought."""
     return f"labels-{number:06d}.parquet"
+
+
+def table_name(number: int) -> str:
+    """Name the table of rows that the manifest `number` brought."""
+    return f"table-{number:06d}.arrow"
 
 
 def manifest_name(number: int) -> str:
@@ -214,7 +237,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def next_manifest(manifest: Manifest, **changes: Any) -> Manifest:
-    """Return the successor of `manifest` with `changes`."""
+    """Return the successor of `manifest` with `changes`; with other shards or labels it has no table."""
+    if {"shards", "labels"} & changes.keys():
+        changes["table"] = None
     return replace(manifest, number=manifest.number + 1, **changes)
 
 
@@ -233,6 +258,7 @@ def _to_json(manifest: Manifest) -> bytes:
         "graphs": {name: asdict(file) for name, file in manifest.graphs.items()},
         "labels": asdict(manifest.labels) if manifest.labels else None,
         "modalities": manifest.modalities,
+        "table": asdict(manifest.table) if manifest.table else None,
     }
     shards = ",\n".join(
         _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items())) for shard in manifest.shards
@@ -256,14 +282,14 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
     graphs = content.get("graphs", {})  # an index of an earlier version has none
     if not all(SPACE_NAME.fullmatch(name) for name in (*content["spaces"], *content["search"], *graphs)):
         raise ValueError("a space's name becomes part of a file's name")
-    labels = content["labels"]
+    labels, table = content["labels"], content.get("table")  # nor this
     return Manifest(
         number,
         content["patient_key"],
         {name: Space(**space) for name, space in content["spaces"].items()},
         tuple(_shard_from_json(shard) for shard in content["shards"]),
         {
-            name: SearchFile(int(file["number"]), file["sha256"], file["ids"])
+            name: SearchFile(int(file["number"]), file["sha256"], file["ids"], file.get("mtime_ns", 0))
             for name, file in content["search"].items()
         },
         {
@@ -272,6 +298,9 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
         },
         LabelsFile(int(labels["number"]), labels["sha256"]) if labels else None,
         tuple(content["modalities"]),
+        TableFile(int(table["number"]), table["sha256"], int(table["mtime_ns"]), int(table["images"]))
+        if table
+        else None,
     )
 
 

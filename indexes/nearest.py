@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.indexes.progress import Advance
 from embedkit.indexes.tiles import cut
 from embedkit.indexes.vectors import Vectors
 
@@ -31,8 +32,6 @@ faiss: Any = import_module("faiss")  # its stubs know half of it
 threadpoolctl: Any = import_module("threadpoolctl")  # it has none
 
 Ints = NDArray[np.int64]
-Advance = Callable[[int, int], None]
-"""Is told how many of how many are done."""
 
 EXACT_BELOW = 65_536
 AIM = 0.995

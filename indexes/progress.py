@@ -13,16 +13,25 @@ class Progress:
     """How far a run of `embed` is."""
 
     done: int
-    """Files that were looked at, those that are unchanged included."""
+    """Files that were looked at, those that are unchanged included; in other stages than the first, images."""
     total: int | None
-    """Files there are; None until they are counted."""
-    rejected: int
+    """Files there are, None until they are counted; in other stages, images."""
+    rejected: int = 0
     """Files of this run that were rejected."""
-    images: int
+    images: int = 0
     """Images that this run has made."""
+    stage: str = "Embedding"
+    """What is done to them, as a person may read it."""
 
 
+Advance = Callable[[int, int], None]
+"""Is told how many of how many are done."""
 ReportProgress = Callable[[Progress], None]
+
+
+def advance_in(stage: str, report: ReportProgress | None) -> Advance | None:
+    """Return what tells `report` of one stage."""
+    return report and (lambda done, total: report(Progress(done, total, stage=stage)))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.indexes.manifest import Manifest, search_name
+from embedkit.indexes.manifest import Manifest, SearchFile, search_name
+from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
-from embedkit.indexes.storage import Put, sha256_of, write_atomically
+from embedkit.indexes.storage import Put, is_as_written, write_atomically
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
 
 faiss: Any = import_module("faiss")  # its stubs know half of it
@@ -81,28 +82,39 @@ class VectorSearch:
 
 
 def load(
-    folder: Path, manifest: Manifest, space: str, ids: Ids, exact_below: int = EXACT_BELOW
+    folder: Path,
+    manifest: Manifest,
+    space: str,
+    ids: Ids,
+    exact_below: int = EXACT_BELOW,
+    *,
+    on_progress: Advance | None = None,
 ) -> tuple[VectorSearch, bool]:
-    """Return a space's index of exactly `ids`, and whether its file is just that; else it was fitted in memory."""
+    """Return a space's index of exactly `ids`, and whether its file is just that; else it was fitted in memory.
+
+    A file that is just that is mapped into memory.
+    """
     entry = manifest.search.get(space)
-    earlier = read_file(folder / search_name(space, entry.number), entry.sha256) if entry else None
-    if earlier and entry and entry.ids == digest_ids(ids):
+    fits = entry is not None and entry.ids == digest_ids(ids)
+    earlier = read_file(folder / search_name(space, entry.number), entry, mapped=fits) if entry else None
+    if earlier and fits:
         return earlier, True
     read = partial(read_vectors_by_shard, folder, manifest, space)
-    return fit(earlier, ids, manifest.spaces[space].dimension, read, exact_below), False
+    return fit(earlier, ids, manifest.spaces[space].dimension, read, exact_below, on_progress=on_progress), False
 
 
-def read_file(path: Path, sha256: str) -> VectorSearch | None:
+def read_file(path: Path, entry: SearchFile, *, mapped: bool) -> VectorSearch | None:
     """Return the index in `path`, or None where the file is missing or not what was written.
 
-    FAISS loads many damaged files without a word, so nothing is loaded before its checksum holds.
+    FAISS loads many damaged files without a word, so nothing is loaded that has been changed. An index that is `mapped`
+    into memory cannot be changed.
     """
     limit = faiss.get_deserialization_vector_byte_limit()
     try:
-        if sha256_of(path) != sha256:
+        if not is_as_written(path, entry.sha256, entry.mtime_ns):
             return None
         faiss.set_deserialization_vector_byte_limit(path.stat().st_size)
-        return VectorSearch(faiss.read_index(str(path)))
+        return VectorSearch(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0))
     except (OSError, RuntimeError):
         return None
     finally:
@@ -110,7 +122,13 @@ def read_file(path: Path, sha256: str) -> VectorSearch | None:
 
 
 def fit(
-    earlier: VectorSearch | None, ids: Ids, dimension: int, read: ReadVectors, exact_below: int = EXACT_BELOW
+    earlier: VectorSearch | None,
+    ids: Ids,
+    dimension: int,
+    read: ReadVectors,
+    exact_below: int = EXACT_BELOW,
+    *,
+    on_progress: Advance | None = None,
 ) -> VectorSearch:
     """Return an index of exactly `ids`, ascending; `earlier` is changed where that is enough."""
     lists = 0 if len(ids) < exact_below else round(4 * np.sqrt(len(ids)))
@@ -122,6 +140,8 @@ def fit(
         fitted.index.remove_ids(faiss.IDSelectorBatch(gone))
     for positions, vectors in read(missing):
         fitted.index.add_with_ids(unit(vectors), missing[positions])
+        if on_progress:
+            on_progress(int(positions[-1]) + 1, len(missing))
     if lists and not kept:
         _set_probes(fitted.index, unit(np.concatenate([vectors for _, vectors in read(ids[:: len(ids) // 256 + 1])])))
     return fitted

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from embedkit.errors import IndexFolderError
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.storage import Put, write_atomically
 
+Number = TypeVar("Number", np.int64, np.float32)
 _ARROW_TYPES = {"str": pa.string(), "int": pa.int32()}
 FACTS_SCHEMA = pa.schema(
     [
@@ -70,9 +72,14 @@ def read_pictures(path: Path, rows: int) -> list[bytes]:
 def read_vectors(path: Path, rows: int, dimension: int) -> NDArray[np.float32]:
     """Read the vectors of a shard, float32 (rows, dimension); raises as `read_facts` does."""
     schema = pa.schema([pa.field("vector", pa.list_(pa.float32(), dimension))])
-    column = read_table(path, schema, rows)["vector"].combine_chunks()
-    values: NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(rows, dimension)
+    vectors = read_table(path, schema, rows)["vector"]
+    values = [numbers_of(chunk.flatten(), np.float32) for chunk in vectors.chunks]
+    return np.concatenate([np.empty(0, np.float32), *values]).reshape(rows, dimension)
+
+
+def numbers_of(array: pa.Array, kind: type[Number]) -> NDArray[Number]:
+    """Return a view of numbers, none of them null; what pyarrow has for it imports pandas, which takes long."""
+    return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
 
 
 def write_table(path: Path, table: pa.Table) -> str:

@@ -21,6 +21,7 @@ from embedkit.indexes.manifest import (
     SearchFile,
     Shard,
     Space,
+    TableFile,
     VectorFile,
     graph_name,
     images_name,
@@ -31,6 +32,7 @@ from embedkit.indexes.manifest import (
     read_manifest,
     read_newest_manifest,
     search_name,
+    table_name,
     vectors_name,
     write_manifest,
 )
@@ -41,6 +43,7 @@ from embedkit.indexes.vectors import digest_ids, usable
 
 if TYPE_CHECKING:
     from embedkit.indexes.graph import Graph
+    from embedkit.indexes.image_table import ImageTable
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
 
@@ -101,6 +104,13 @@ class IndexWriter:
         sha256 = write_overlay(self.folder / labels_name(number), overlay)
         self._commit(labels=LabelsFile(number, sha256))
 
+    def set_table(self, table: ImageTable) -> None:
+        """Put the table of these shards and labels in the place of an earlier one."""
+        number = self.manifest.number + 1
+        path = self.folder / table_name(number)
+        sha256 = table.write(path)
+        self._commit(table=TableFile(number, sha256, path.stat().st_mtime_ns, len(table.images)))
+
     def set_modalities(self, modalities: Collection[str]) -> None:
         """Note which modalities a complete run took."""
         if tuple(sorted(modalities)) != self.manifest.modalities:
@@ -109,7 +119,8 @@ class IndexWriter:
     def set_search(self, space: str, found: VectorSearch) -> None:
         """Put a FAISS index in the place of the earlier one."""
         number = self.manifest.number + 1
-        entry = SearchFile(number, found.write(self.folder / search_name(space, number)), found.ids_digest)
+        path = self.folder / search_name(space, number)
+        entry = SearchFile(number, found.write(path), found.ids_digest, path.stat().st_mtime_ns)
         self._commit(search=self.manifest.search | {space: entry})
 
     def set_graph(self, space: str, graph: Graph) -> None:
@@ -186,6 +197,7 @@ def _remove_leftovers(folder: Path, manifest: Manifest) -> None:
         elif number != manifest.number:
             remove_files([folder / manifest_name(number)])
     kept = {folder / name for name in live}
-    candidates = [*folder.glob("shards/*"), *folder.glob("faiss/*"), *folder.glob("labels-*.parquet")]
+    patterns = ("shards/*", "faiss/*", "labels-*.parquet", "table-*.arrow")
+    candidates = [path for pattern in patterns for path in folder.glob(pattern)]
     remove_files([path for path in candidates if path not in kept])
     remove_files([*folder.glob(f".*{TEMPORARY_SUFFIX}")])

@@ -1,15 +1,48 @@
 """The room that reads: from the files of a dump to header facts and display grey (docs/reading.md)."""
 
-from embedkit.dicom.annotations import read_annotations
-from embedkit.dicom.files import FoundFile, find_files
-from embedkit.dicom.grey import Presentation, to_display
-from embedkit.dicom.instance import InstanceFacts
-from embedkit.dicom.labels import Label, LabelTable, label_from_folder, label_of, labels_from_csv
-from embedkit.dicom.radiograph import Radiograph, read_radiograph, stored_levels
-from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content, read_file
-from embedkit.dicom.reasons import NOTES, REASONS
-from embedkit.dicom.vocabulary import Region, Vocabulary
-from embedkit.dicom.workers import WorkerPool
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedkit.dicom.annotations import read_annotations
+    from embedkit.dicom.files import FoundFile, find_files
+    from embedkit.dicom.grey import Presentation, to_display
+    from embedkit.dicom.instance import InstanceFacts
+    from embedkit.dicom.labels import Label, LabelTable, label_from_folder, label_of, labels_from_csv
+    from embedkit.dicom.radiograph import Radiograph, read_radiograph, stored_levels
+    from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content, read_file
+    from embedkit.dicom.reasons import NOTES, REASONS
+    from embedkit.dicom.vocabulary import Region, Vocabulary
+    from embedkit.dicom.workers import WorkerPool
+
+_MODULES = {
+    "NOTES": "reasons",
+    "REASONS": "reasons",
+    "FileContent": "reading",
+    "FoundFile": "files",
+    "InstanceFacts": "instance",
+    "Label": "labels",
+    "LabelTable": "labels",
+    "Presentation": "grey",
+    "Radiograph": "radiograph",
+    "ReadFile": "reading",
+    "ReadingOptions": "reading",
+    "Region": "vocabulary",
+    "Vocabulary": "vocabulary",
+    "WorkerPool": "workers",
+    "find_files": "files",
+    "label_from_folder": "labels",
+    "label_of": "labels",
+    "labels_from_csv": "labels",
+    "load_content": "reading",
+    "read_annotations": "annotations",
+    "read_content": "reading",
+    "read_file": "reading",
+    "read_radiograph": "radiograph",
+    "stored_levels": "radiograph",
+    "to_display": "grey",
+}
 
 __all__ = [
     "NOTES",
@@ -38,3 +71,12 @@ __all__ = [
     "stored_levels",
     "to_display",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: decoders take long to import, and who opens an index needs none."""
+    if name not in _MODULES:
+        raise AttributeError(name)
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f"embedkit.dicom.{_MODULES[name]}"), name)

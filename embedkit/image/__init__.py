@@ -1,9 +1,27 @@
 """From display grey to the picture that the index keeps: frame removed, upright, 256 px."""
 
-from embedkit.image.border import trim_frame
-from embedkit.image.picture import PICTURE_SIDE, PREPROCESSING_VERSION, clean, decode_picture, encode_picture
-from embedkit.image.preparation import PreparedFile, prepare_file
-from embedkit.image.rotation import tilt_of, upright
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from embedkit.image.border import trim_frame
+    from embedkit.image.picture import PICTURE_SIDE, PREPROCESSING_VERSION, clean, decode_picture, encode_picture
+    from embedkit.image.preparation import PreparedFile, prepare_file
+    from embedkit.image.rotation import tilt_of, upright
+
+_MODULES = {
+    "PICTURE_SIDE": "picture",
+    "PREPROCESSING_VERSION": "picture",
+    "PreparedFile": "preparation",
+    "clean": "picture",
+    "decode_picture": "picture",
+    "encode_picture": "picture",
+    "prepare_file": "preparation",
+    "tilt_of": "rotation",
+    "trim_frame": "border",
+    "upright": "rotation",
+}
 
 __all__ = [
     "PICTURE_SIDE",
@@ -17,3 +35,12 @@ __all__ = [
     "trim_frame",
     "upright",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: decoders take long to import, and who opens an index needs none."""
+    if name not in _MODULES:
+        raise AttributeError(name)
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f"embedkit.image.{_MODULES[name]}"), name)

@@ -107,6 +107,17 @@ def test_similar_by_uid_and_by_file_agree(site: Site, tmp_path: Path) -> None:
     assert cv2.imread(str(sheet)).shape[0] > 256
 
 
+def test_similar_by_uid_imports_nothing_that_takes_long(site: Site) -> None:
+    uid = Index.open(site.index).images["image_id"][3].as_py()
+    code = (
+        f"import sys; from embedkit.cli.app import app; app(['similar', '{uid}', '--index', {str(site.index)!r}, "
+        "'--json'], standalone_mode=False); print([name for name in "
+        "('pandas', 'torch', 'openvino', 'pydicom', 'cv2', 'imagecodecs', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_report_draws_a_map_with_the_suspects_as_stars(site: Site, tmp_path: Path) -> None:
     issues = tmp_path / "issues.csv"
     run("find-label-issues", "--index", site.index, "--out", issues)

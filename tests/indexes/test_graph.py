@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from embedkit.errors import IndexFolderError
 from embedkit.indexes import Index, graph, nearest
 from embedkit.indexes.graph import Graph
 from embedkit.indexes.nearest import NearestOfAll, nearest_among
@@ -57,6 +59,23 @@ def test_a_graph_that_was_changed_is_the_graph_made_from_scratch(history: list[s
     )
     if len(ids) > 1:
         assert_true(grown, store.vectors, 5)
+
+
+def test_vectors_laid_out_in_a_file_make_the_same_graph_and_leave_nothing(tmp_path: Path) -> None:
+    store, ids = Store(700), np.arange(0, 700, 2)
+    kept, laid = graph.fit(None, ids, 32, store.read), graph.fit(None, ids, 32, store.read, scratch=tmp_path)
+    np.testing.assert_array_equal(laid.near, kept.near)
+    np.testing.assert_array_equal(laid.cosines, kept.cosines)
+    changed = graph.fit(laid, ids[1:], 32, store.read, scratch=tmp_path)
+    assert_true(changed, store.vectors, 20)
+    assert list(tmp_path.iterdir()) == []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        with pytest.raises(IndexFolderError, match="disk is full"):
+            graph.fit(None, ids, 32, store.read, scratch=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_only_what_a_change_touches_is_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
+from embedkit.indexes.manifest import SearchFile
 from embedkit.indexes.search import VectorSearch, fit, read_file
 from embedkit.indexes.vectors import unit, usable
 
@@ -89,20 +91,39 @@ def test_an_index_that_has_outgrown_its_lists_is_trained_anew() -> None:
     assert not hasattr(fit(small, np.arange(500), 32, store.read, exact_below=1000).index, "nlist")
 
 
-@given(st.binary(min_size=1, max_size=1), st.floats(0, 1, exclude_max=True))
+@given(st.binary(min_size=1, max_size=1), st.floats(0, 1, exclude_max=True), st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_a_damaged_file_is_never_loaded(tmp_path_factory: pytest.TempPathFactory, byte: bytes, at: float) -> None:
+def test_a_damaged_file_is_never_loaded(
+    tmp_path_factory: pytest.TempPathFactory, byte: bytes, at: float, mapped: bool
+) -> None:
     path = tmp_path_factory.mktemp("faiss") / "a.faiss"
     store = Store(50)
     sha256 = fit(None, np.arange(50), 32, store.read).write(path)
-    loaded = read_file(path, sha256)
+    entry = SearchFile(1, sha256, "", path.stat().st_mtime_ns)
+    loaded = read_file(path, entry, mapped=mapped)
     assert loaded is not None
     np.testing.assert_array_equal(loaded.nearest(store.vectors, 3)[0], store.exact(store.vectors, np.arange(50), 3))
     data = bytearray(path.read_bytes())
     data[int(at * len(data))] ^= byte[0] or 1
+    path.unlink()
     path.write_bytes(data)
-    assert read_file(path, sha256) is None
-    assert read_file(path.with_name("absent"), sha256) is None
+    os.utime(path, ns=(0, entry.mtime_ns + 1))
+    assert read_file(path, entry, mapped=mapped) is None
+    assert read_file(path.with_name("absent"), entry, mapped=mapped) is None
+
+
+@pytest.mark.parametrize("exact_below", [10_000, 100])
+def test_a_mapped_file_finds_the_same(tmp_path: Path, exact_below: int) -> None:
+    store = Store(3000)
+    found = fit(None, np.arange(3000), 32, store.read, exact_below)
+    entry = SearchFile(1, found.write(tmp_path / "a.faiss"), found.ids_digest)
+    near, cosines = found.nearest(store.vectors[::7], 10)
+    for mapped in (False, True):
+        loaded = read_file(tmp_path / "a.faiss", entry, mapped=mapped)
+        assert loaded is not None
+        assert loaded.ids_digest == found.ids_digest
+        np.testing.assert_array_equal(loaded.nearest(store.vectors[::7], 10)[0], near)
+        np.testing.assert_array_equal(loaded.nearest(store.vectors[::7], 10)[1], cosines)
 
 
 @given(arrays(np.float32, (4, 3), elements=st.floats(width=32)))

@@ -174,6 +174,7 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path: Path, run: E
     run()
     index = tmp_path / "index"
     leftovers = ["shards/000009.images.parquet", "faiss/tiny-000099.faiss", "labels-000099.parquet", ".a.tmp"]
+    leftovers += ["table-000099.arrow"]
     leftovers += ["shards/.000001.images.parquet.tmp"]
     for name in leftovers:
         (index / name).write_bytes(b"half")

@@ -1,0 +1,166 @@
+"""The table of an index: the rows that count, with the labels laid over, in a file that is mapped into memory.
+
+It is derived from the shards and the labels, as the FAISS files are: a missing, damaged or outdated file costs time and
+nothing else. Where it fits, an index is opened without reading it: what is asked for is read from the disk when it is.
+"""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from embedkit.indexes.manifest import Manifest, labels_name, table_name
+from embedkit.indexes.rows import read_live_rows
+from embedkit.indexes.shards import FACTS_SCHEMA, numbers_of
+from embedkit.indexes.storage import Put, is_as_written, write_atomically
+
+_ID, _HEADER_REGION, _BY_IMAGE_ID = "id", "header_region", "by_image_id"
+TABLE_SCHEMA = pa.schema(
+    [
+        *FACTS_SCHEMA,
+        pa.field(_ID, pa.int64(), nullable=False),
+        pa.field(_HEADER_REGION, pa.string(), nullable=False),
+        pa.field(_BY_IMAGE_ID, pa.int64(), nullable=False),
+    ]
+)
+_ROWS_A_BATCH = 1 << 20
+"""A column of text in one batch holds at most 2 GiB."""
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """Images, and behind them rejected files; both ordered by path and frame."""
+
+    stored: pa.Table
+    """With the columns of `TABLE_SCHEMA`."""
+    images: pa.Table
+    """Facts, with labels laid over."""
+    rejected: pa.Table
+    """The same columns."""
+
+    @classmethod
+    def of(cls, stored: pa.Table, images: int) -> ImageTable:
+        """Tell the first rows, which are images, from rejected files."""
+        facts = stored.select(FACTS_SCHEMA.names)
+        return cls(stored, facts.slice(0, images), facts.slice(images))
+
+    @property
+    def header_regions(self) -> pa.ChunkedArray:
+        """The region of each image by its file alone."""
+        return self.stored[_HEADER_REGION].slice(0, len(self.images))
+
+    @cached_property
+    def ids(self) -> NDArray[np.int64]:
+        """The place of each image in the concatenation of all shards, int64 (images,)."""
+        return self._numbers(_ID)
+
+    def row_of_path(self, path: str) -> int:
+        """Return the first image with this path, -1 where there is none."""
+        return _search(self.images["path"], path, range(len(self.images)))
+
+    def row_of_image(self, image_id: str) -> int:
+        """Return the image with this `image_id`, -1 where there is none."""
+        return _search(self.images["image_id"], image_id, self._by_image_id)
+
+    @cached_property
+    def _by_image_id(self) -> NDArray[np.int64]:
+        return self._numbers(_BY_IMAGE_ID)
+
+    def _numbers(self, name: str) -> NDArray[np.int64]:
+        column = self.stored[name].slice(0, len(self.images))
+        return np.concatenate([np.empty(0, np.int64), *(numbers_of(chunk, np.int64) for chunk in column.chunks)])
+
+    def write(self, path: Path) -> str:
+        """Write atomically; return the sha256."""
+
+        def stream(put: Put) -> None:
+            with pa.PythonFile(_Writer(put), "w") as file, pa.ipc.new_file(file, TABLE_SCHEMA) as writer:
+                writer.write_table(self.stored, _ROWS_A_BATCH)
+
+        return write_atomically(path, stream)
+
+
+def load(folder: Path, manifest: Manifest) -> tuple[ImageTable, bool]:
+    """Return the table, and whether its file is just that; else it was made in memory.
+
+    Raises
+    ------
+    IndexFolderError
+        ``index-damaged`` where it has to be made, and shards or labels cannot be read.
+    """
+    stored = _map(folder, manifest)
+    if stored is None or manifest.table is None:
+        return _make(folder, manifest), False
+    return ImageTable.of(stored, manifest.table.images), True
+
+
+def read_columns(folder: Path, manifest: Manifest, columns: Sequence[str]) -> pa.Table:
+    """Return columns of files, images or rejected, that labels do not change; raises as `load` does."""
+    stored = _map(folder, manifest)
+    table = read_live_rows(folder, manifest, columns).table if stored is None else stored
+    return table.select(columns)
+
+
+def _map(folder: Path, manifest: Manifest) -> pa.Table | None:
+    """Map the file into memory; None where it is outdated, missing or not what was written."""
+    entry = manifest.table
+    if entry is None:
+        return None
+    path = folder / table_name(entry.number)
+    try:
+        if not is_as_written(path, entry.sha256, entry.mtime_ns):
+            return None
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    except (OSError, pa.ArrowException):
+        return None
+    return table if table.schema.equals(TABLE_SCHEMA) else None  # another version's has other columns
+
+
+def _make(folder: Path, manifest: Manifest) -> ImageTable:
+    from embedkit.indexes.overlay import lay_over, read_overlay  # noqa: PLC0415 (so do what reads headers, and this)
+
+    live = read_live_rows(folder, manifest)
+    images, rejected = live.table.filter(live.is_image), live.table.filter(~live.is_image)
+    regions = images["region"]
+    if manifest.labels:
+        images = lay_over(images, read_overlay(folder / labels_name(manifest.labels.number)))
+    by_image_id = pc.sort_indices(images["image_id"]).cast(pa.int64())
+    parts = [
+        _extend(images, live.ids[live.is_image], regions, by_image_id),
+        _extend(rejected, live.ids[~live.is_image], rejected["region"], pa.array(np.full(len(rejected), -1))),
+    ]
+    return ImageTable.of(pa.concat_tables(parts), len(images))
+
+
+def _extend(facts: pa.Table, ids: NDArray[np.int64], regions: pa.ChunkedArray, order: pa.Array) -> pa.Table:
+    return pa.Table.from_arrays([*facts.columns, pa.array(ids), regions, order], schema=TABLE_SCHEMA)
+
+
+def _search(column: pa.ChunkedArray, value: str, order: Sequence[int] | NDArray[np.int64]) -> int:
+    """Return the first row with a value, by bisection of the rows in the `order` of their values; -1 for none."""
+    at = bisect_left(range(len(order)), value, key=lambda place: column[int(order[place])].as_py())
+    row = int(order[at]) if at < len(order) else -1
+    return row if row >= 0 and column[row].as_py() == value else -1
+
+
+class _Writer(io.RawIOBase):
+    """What Arrow writes to."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._put(memoryview(data))
