@@ -126,12 +126,10 @@ def derive(folder: Path) -> dict[str, Any]:
         while not done.wait(0.1):
             most.update({key: max(most[key], held) for key, held in _memory().items()})
 
-    watcher = threading.Thread(target=look)
-    watcher.start()
+    threading.Thread(target=look, daemon=True).start()
     with tempfile.TemporaryDirectory() as empty:
         embed([Path(empty)], folder, encoders=[_ENCODER], settings=EmbedSettings(workers=1))  # type: ignore[list-item]
     done.set()
-    watcher.join()
     return {"seconds": time.perf_counter() - start} | most
 
 

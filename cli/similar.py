@@ -49,17 +49,17 @@ def similar(
         from embedkit.cli.loading import encoder_of, find_image
 
         image = find_image(opened, query, modality)
-        picture, region = image.picture[None], image.region
-        neighbours = opened.similar(encoder_of(opened, space, encoder).encode(picture)[0], k, space)
+        vector = encoder_of(opened, space, encoder).encode(image.picture[None])[0]
+        region, neighbours = image.region, opened.similar(vector, k, space)
     else:  # nothing is imported that takes long
-        picture = opened.pictures([row] if sheet else [])
         region, neighbours = opened.images["region"][row].as_py(), opened.similar(query, k, space)
     console.document({"query": query, "region": region, "similar": [asdict(neighbour) for neighbour in neighbours]})
     show_neighbours(console, neighbours)
     if sheet:
         from embedkit.report import write_contact_sheet
 
-        write_contact_sheet(sheet, opened, picture[0], region, neighbours)
+        picture = image.picture if row is None else opened.pictures([row])[0]
+        write_contact_sheet(sheet, opened, picture, region, neighbours)
         console.line(f"written: {sheet}")
 
 
