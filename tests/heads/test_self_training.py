@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedkit.heads import Moments, fit_linear, fit_self_trained
-from embedkit.heads.self_training import SHARES, WEIGHT, keep_clearest
+from embedkit.heads import Moments, fit_linear, fit_self_trained, whiten
+from embedkit.heads.self_training import NEIGHBOURS, SHARES, WEIGHT, find_nearest, keep_clearest
 
 REGIONS = ("hand", "knee", "foot")
 
@@ -36,12 +36,30 @@ def test_the_clearest_of_each_class_are_kept_as_a_loop_keeps_them(seed, most):
     assert keep_clearest(logits[:0], most).shape == (0,)
 
 
+def test_the_nearest_are_those_that_a_loop_finds_and_the_image_itself():
+    vectors, _, _ = clusters(2, 60)
+    points = whiten(vectors).astype(np.float64)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    found = find_nearest(vectors, 40)
+    for row in range(40):
+        cosines = [float(points[row] @ other) for other in points]
+        expected = sorted(range(60), key=lambda other: -cosines[other])[: NEIGHBOURS + 1]
+        assert row in found[row]
+        assert set(found[row].tolist()) == set(expected)
+    assert find_nearest(vectors[:4], 3).shape == (3, 4)
+
+
 def test_it_is_a_loop_of_fits_to_what_the_last_one_named():
     vectors, _, few = clusters(0)
     head = fit_linear(Moments.of(vectors, few, 3), REGIONS)
+    rows = np.flatnonzero(few < 0)
+    ordered = np.concatenate([rows, np.flatnonzero(few >= 0)])
+    near = find_nearest(vectors[ordered], len(rows))
     for share in SHARES:
-        rows = np.flatnonzero(few < 0)
-        named = keep_clearest(head.logits(vectors[rows]), [share * len(rows) / 3] * 3)
+        said = head.probabilities(vectors[ordered])
+        said[len(rows) :] = np.eye(3)[few[ordered[len(rows) :]]]
+        heard = np.array([np.mean([said[row] for row in around], axis=0) for around in near])
+        named = keep_clearest(np.log(heard + 1e-12), [share * len(rows) / 3] * 3)
         sums = Moments.of(vectors, few, 3)
         weight = min(1, WEIGHT / (named >= 0).sum())
         for row, code in zip(rows, named, strict=True):
