@@ -15,11 +15,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import imagecodecs
 import pydicom.config
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import (
@@ -66,7 +68,9 @@ class Header:
         """A value as one line of printable characters."""
         value = self._value(keyword)
         text = "\\".join(map(str, value)) if isinstance(value, list) else str(value)
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:longest]
+        if not text.isprintable():
+            text = "".join(c if c.isprintable() else " " for c in text)
+        return " ".join(text.split())[:longest]
 
     def uid(self, keyword: str) -> str:
         """A value that has the shape of a UID (PS3.5 9.1)."""
@@ -98,13 +102,22 @@ class Header:
 
 def value_of(dataset: Dataset, keyword: str) -> object:
     """A value of a data set: a list where there are several, "" where it is absent or damaged."""
+    tag = _tag_of(keyword)
+    if tag not in dataset.keys():  # noqa: SIM118 (`in` a data set makes the tag anew, and most are not there)
+        return ""
     try:
-        value = dataset.get(keyword)
+        value = dataset[tag].value
         if value is None or isinstance(value, str | bytes | int | float):
             return "" if value is None else value
         return list(value) if hasattr(value, "__iter__") else value
     except Exception:  # a value is decoded on first access, and a damaged one raises almost anything
         return ""
+
+
+@cache
+def _tag_of(keyword: str) -> BaseTag:
+    """The tag, kept: pydicom finds it by the keyword again each time, which costs as much as parsing the header."""
+    return BaseTag(tag_for_keyword(keyword) or 0)
 
 
 def read_header(content: bytes, *, bare: bool, max_inflated_bytes: int) -> Header:
