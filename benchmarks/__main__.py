@@ -1,6 +1,6 @@
 """Everything that is timed, beside its peer, on this machine, in one run; written down with the facts of the machine.
 
-    python benchmarks SMALL_DUMP FULL_SIZE_DUMP [--copies 4] [--repeat 3] [--files 1000 10000] [--vectors 100000]
+    python benchmarks SMALL_DUMP FULL_SIZE_DUMP [--copies 12] [--repeat 3] [--files 1000 10000] [--vectors 100000]
         [--index INDEX --space simclr] [--out docs/performance.md]
 
 Leave the machine alone meanwhile. Each part can be run by itself too: the scripts beside this one.
@@ -45,8 +45,10 @@ def draw_sections(arguments: argparse.Namespace) -> Iterator[str]:
     repeat, copies = arguments.repeat, arguments.copies
     peer = "Beside pydicom's `pixel_array`, a resize, torchvision's ResNet18 in fp32 and a DataLoader with two workers"
     yield f"## The job, small files\n\n{peer}; medians of {repeat}.\n\n{embed.compare(arguments.small, repeat)}"
+    yield _fence(embed.profile_reading(arguments.small))
     tables = embed.compare(arguments.full_size, max(1, repeat // 2), copies)
     yield f"## The job, full-size files\n\nThe same peer; the dump {copies} times over.\n\n{tables}"
+    yield _fence(embed.profile_reading(arguments.full_size))
     yield f"## The encoder\n\nBeside torch in fp32.\n\n{encode.draw_table(encode.measure())}"
     near = neighbours.draw_table(neighbours.measure(arguments.vectors, arguments.index, arguments.space))
     yield f"## The neighbour graph\n\nBeside FAISS's exact search and HNSW: 20 neighbours, 512 dimensions.\n\n{near}"
@@ -54,12 +56,16 @@ def draw_sections(arguments: argparse.Namespace) -> Iterator[str]:
     yield f"## As a dump grows\n\nFiles of 64 x 64 pixels: what each costs whatever its size.\n\n{grown}"
 
 
+def _fence(profile: str) -> str:
+    return f"Where reading and cleaning spend their time (the profiler's own included):\n\n```text\n{profile}\n```"
+
+
 def main() -> None:
     """Measure all, and write the page as it grows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("small", type=Path, help="a dump of small files")
     parser.add_argument("full_size", type=Path, help="a dump of full-size files")
-    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--copies", type=int, default=12)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--vectors", type=int, nargs="+", default=[100_000])

@@ -14,8 +14,10 @@ Core-seconds count all its processes. Files are read once before, so that neithe
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
 import os
+import pstats
 import statistics
 import subprocess
 import sys
@@ -24,7 +26,8 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 
 
@@ -121,6 +124,27 @@ def run_stages(folder: Path) -> tuple[dict[str, float], int]:
     with stage("encode"):
         encoder.encode(np.array(pictures))
     return dict(seconds), len(pictures)
+
+
+def profile_reading(folder: Path, functions: int = 12) -> str:
+    """The functions that take most of what a worker does with the files, one after the other, as text."""
+    import cv2
+
+    from embedkit.dicom import ReadingOptions, Vocabulary, find_files, read_file
+    from embedkit.errors import RejectedFile
+    from embedkit.image import clean, encode_picture
+
+    cv2.setNumThreads(1)
+    options, profile = ReadingOptions(vocabulary=Vocabulary.load()), cProfile.Profile(time.process_time)
+    profile.enable()
+    for found in find_files([folder]):
+        with suppress(RejectedFile):
+            for frame in read_file(found, options).frames:
+                encode_picture(clean(frame))
+    profile.disable()
+    written = StringIO()
+    pstats.Stats(profile, stream=written).strip_dirs().sort_stats("tottime").print_stats(functions)
+    return "\n".join(line for line in written.getvalue().splitlines() if line.strip())
 
 
 RUNS: dict[str, Callable[[Path], tuple[object, int]]] = {
