@@ -1,7 +1,7 @@
 """Everything that is timed, beside its peer, on this machine, in one run; written down with the facts of the machine.
 
     python benchmarks SMALL_DUMP FULL_SIZE_DUMP [--copies 12] [--repeat 3] [--files 1000 10000] [--vectors 100000]
-        [--index INDEX --space simclr] [--out docs/performance.md]
+        [--images 20000] [--index INDEX --space simclr] [--out docs/performance.md]
 
 Leave the machine alone meanwhile. Each part can be run by itself too: the scripts beside this one.
 """
@@ -20,6 +20,7 @@ import embed
 import encode
 import neighbours
 import scale
+import serving
 
 _LIBRARIES = ("torch", "openvino", "faiss-gpu", "imagecodecs", "opencv-python-headless", "pydicom")
 
@@ -52,6 +53,9 @@ def draw_sections(arguments: argparse.Namespace) -> Iterator[str]:
     yield f"## The encoder\n\nBeside torch in fp32.\n\n{encode.draw_table(encode.measure())}"
     near = neighbours.draw_table(neighbours.measure(arguments.vectors, arguments.index, arguments.space))
     yield f"## The neighbour graph\n\nBeside FAISS's exact search and HNSW: 20 neighbours, 512 dimensions.\n\n{near}"
+    served = serving.draw_table(serving.measure(arguments.images, arguments.index, arguments.space))
+    words = "What `embed` derives from the shards, and what it serves; memory is own + mapped from files."
+    yield f"## Serving\n\n{words}\n\n{served}"
     grown = scale.draw_table([scale.measure(files) for files in arguments.files])
     yield f"## As a dump grows\n\nFiles of 64 x 64 pixels: what each costs whatever its size.\n\n{grown}"
 
@@ -69,7 +73,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--vectors", type=int, nargs="+", default=[100_000])
-    parser.add_argument("--index", type=Path, help="an index whose vectors are multiplied for the neighbour graph")
+    parser.add_argument("--images", type=int, nargs="+", default=[20_000])
+    parser.add_argument("--index", type=Path, help="an index whose vectors are multiplied for graph and serving")
     parser.add_argument("--space")
     parser.add_argument("--out", type=Path, default=Path("docs/performance.md"))
     arguments = parser.parse_args()

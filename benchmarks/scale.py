@@ -9,6 +9,7 @@ is measured is the work that every file costs whatever its size: walking, header
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ class Growth:
 
     files: int
     seconds: float
+    core_seconds: float
     megabytes: float
     """The most that all processes had in memory together; what they share counts once."""
     again: float
@@ -37,10 +39,10 @@ def measure(files: int) -> Growth:
         make_dump(dump, files)
         embed = [sys.executable, "-c", "from embedkit.cli import main; main()", "embed"]
         command = [*embed, str(dump), "--index", str(index), "--quiet"]
-        seconds, megabytes = _watch(command)
-        again, _ = _watch(command)
+        seconds, core_seconds, megabytes = _watch(command)
+        again, *_ = _watch(command)
     print(f"{files:,} files: {seconds:.1f} s, {megabytes:.0f} MB, again {again:.1f} s", file=sys.stderr)
-    return Growth(files, seconds, megabytes, again)
+    return Growth(files, seconds, core_seconds, megabytes, again)
 
 
 def make_dump(folder: Path, files: int) -> None:
@@ -66,9 +68,9 @@ def make_dump(folder: Path, files: int) -> None:
         dcmwrite(file, dataset, enforce_file_format=True)
 
 
-def _watch(command: list[str]) -> tuple[float, float]:
-    """Seconds of a command, and the most megabytes that it and its children had."""
-    start, most = time.perf_counter(), 0.0
+def _watch(command: list[str]) -> tuple[float, float, float]:
+    """Seconds and core-seconds of a command, and the most megabytes that it and its children had."""
+    start, used, most = time.perf_counter(), _core_seconds(), 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         done = threading.Event()
 
@@ -85,7 +87,13 @@ def _watch(command: list[str]) -> tuple[float, float]:
         watcher.join()
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
-    return seconds, most
+    return seconds, _core_seconds() - used, most
+
+
+def _core_seconds() -> float:
+    """Those of all commands that have ended, and of the processes that they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _family(root: int) -> list[int]:
@@ -114,10 +122,11 @@ def _megabytes(process: int) -> float:
 
 def draw_table(measured: list[Growth]) -> str:
     """As Markdown."""
-    lines = ["| files | seconds | files/s | MB, all processes | seconds again |", "|---|---|---|---|---|"]
+    lines = ["| files | seconds | files/s | core-s | MB, all processes | seconds again |", "|---|---|---|---|---|---|"]
     for row in measured:
         speed = row.files / row.seconds
-        lines.append(f"| {row.files:,} | {row.seconds:.1f} | {speed:.0f} | {row.megabytes:.0f} | {row.again:.1f} |")
+        figures = f"{speed:.0f} | {row.core_seconds:.0f} | {row.megabytes:.0f} | {row.again:.1f}"
+        lines.append(f"| {row.files:,} | {row.seconds:.1f} | {figures} |")
     return "\n".join(lines)
 
 

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.indexes.faiss_library import faiss
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.tiles import cut
 from embedkit.indexes.vectors import Vectors
 
-faiss: Any = import_module("faiss")  # its stubs know half of it
 threadpoolctl: Any = import_module("threadpoolctl")  # it has none
 
 Ints = NDArray[np.int64]

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.indexes.faiss_library import faiss
 from embedkit.indexes.manifest import Manifest, SearchFile, search_name
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.storage import Put, is_as_written, write_atomically
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
-
-faiss: Any = import_module("faiss")  # its stubs know half of it
 
 EXACT_BELOW = 200_000
 LEAST_RECALL = 0.985

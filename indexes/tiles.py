@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.indexes.faiss_library import faiss
 from embedkit.indexes.vectors import Vectors
-
-faiss: Any = import_module("faiss")  # its stubs know half of it
 
 Ints = NDArray[np.int64]
 _LIST, _TRAINING_VECTORS_A_LIST, _ROUNDS = 1000, 64, 8

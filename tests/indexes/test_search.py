@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,6 +216,20 @@ def test_an_outdated_or_lost_faiss_file_is_made_good_when_the_index_is_opened(tm
     np.testing.assert_array_equal(index.neighbour_graph(k=3)[0], naive_neighbours(index, 3))
     run()
     assert len(list((tmp_path / "index/faiss").iterdir())) == 2
+
+
+def test_the_blas_of_faiss_knows_the_processor() -> None:
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
+    if "avx2" not in flags:
+        pytest.skip("it may well be an old one")
+    code = (
+        "import os; from embedkit.indexes.faiss_library import faiss; from threadpoolctl import threadpool_info; "
+        "print('OPENBLAS_CORETYPE' in os.environ, *(one.get('architecture') for one in threadpool_info()))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.startswith("False")
+    assert "Prescott" not in done.stdout
 
 
 def test_torch_and_faiss_compute_side_by_side() -> None:
