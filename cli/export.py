@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, SpaceName, VocabularyFile
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, RankingSpace, VocabularyFile
 
 if TYPE_CHECKING:
     from embedkit.dicom import Vocabulary
@@ -54,7 +54,7 @@ def export(
     ] = None,
     vocabulary: VocabularyFile = None,
     index: IndexPath = DEFAULT_INDEX,
-    space: SpaceName = None,
+    space: RankingSpace = None,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -142,14 +142,14 @@ class _Exports:
         cohort: Path | None,
         rules: CohortRules,
     ) -> None:
-        """What needs the model's word, of labels as corrected."""
+        """What needs the model's word, after what reviewers agreed on."""
         from embedkit.quality import find_label_issues
         from embedkit.report.exports import list_cohort, write_fiftyone, write_label_studio, write_table
-        from embedkit.review import correct_labels
+        from embedkit.review import settle_rows
 
         self._console.note("ranking the images")
-        corrected = correct_labels(self._index, self._consensus)
-        issues = find_label_issues(corrected, space=space, all_images=True, seed=seed)
+        settled = settle_rows(self._index, self._consensus)
+        issues = find_label_issues(self._index, space=space, all_images=True, reviewed=settled, seed=seed)
         if label_studio:
             count = write_label_studio(label_studio, self._index, self._latest, issues)
             self._written.append((label_studio, count, "tasks"))

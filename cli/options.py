@@ -12,6 +12,10 @@ IndexPath = Annotated[Path, typer.Option("--index", envvar="EMBEDKIT_INDEX", hel
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
 SpaceName = Annotated[str | None, typer.Option("--space", help="The vector space; needed where there are several.")]
+RankingSpace = Annotated[
+    str | None,
+    typer.Option("--space", help="Rank by this vector space; without, by all whose encoders saw no labels."),
+]
 EncoderSource = Annotated[
     str | None,
     typer.Option("--encoder", help="The encoder of the space, where it is not a shipped one: its .safetensors file."),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, SpaceName, VocabularyFile
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, RankingSpace, VocabularyFile
 
 
 def review(
@@ -25,7 +25,7 @@ def review(
         Path | None, typer.Option(help="The folder that the original files were moved to, as they lay.")
     ] = None,
     vocabulary: VocabularyFile = None,
-    space: SpaceName = None,
+    space: RankingSpace = None,
     host: Annotated[str, typer.Option(help="Address to listen at; one in the network only with TLS.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 for one that is free.")] = 0,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from embedkit.heads.folds import Ints
 from embedkit.heads.neighbours import Flags
@@ -46,7 +47,7 @@ def find_study_conflicts(
 
 def _group_studies(labels: LabelRanking, studies: Sequence[str], among: Flags) -> Iterator[Ints]:
     """The rows of each study that has labels of several regions among its images."""
-    _, study = np.unique(np.asarray(studies, dtype=str), return_inverse=True)
+    study = pa.array(studies, pa.string()).dictionary_encode().indices.to_numpy()
     known = among & (labels.given >= 0) & np.array([uid != "" for uid in studies], dtype=bool)
     rows = np.flatnonzero(known)[np.argsort(study[known], kind="stable")]
     for members in np.split(rows, np.flatnonzero(np.diff(study[rows])) + 1):

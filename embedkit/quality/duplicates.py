@@ -8,23 +8,28 @@ are near.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from embedkit.heads import Neighbours
 from embedkit.heads.folds import Ints
 from embedkit.heads.neighbours import Flags
 from embedkit.quality.fusion import sigmoid
-from embedkit.quality.pictures import Numbers, Pictures, match_detail
+from embedkit.quality.matching import COARSE, FINE, Grey, lay_thumbnail, match_laid
+from embedkit.quality.pictures import Numbers, Pictures, shrink
 
 CANDIDATE_COSINE = 0.93
 CANDIDATE_CORRELATION = 0.9
-"""Of thumbnails; it leaves one candidate of seven, and a repeat with a film border and a turn has 0.92."""
+"""Of thumbnails of 16 pixels; it leaves one candidate of seven, and a repeat with a film border and a turn has 0.92."""
 SAME_DETAIL = 0.82
 _PAIRS_AT_ONCE = 1024
+_CASES_AT_ONCE = 32_768
+"""So many cases hold 1 GB of pictures at the most."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,11 @@ NO_DUPLICATES = Duplicates(np.empty(0, np.int64), np.empty(0, np.int64), np.empt
 
 
 def find_duplicates(
-    twins: Neighbours, instances: Sequence[str], thumbnails: Pictures, read_pictures: Callable[[Ints], Pictures]
+    twins: Neighbours,
+    instances: Sequence[str],
+    thumbnails: Pictures,
+    read_pictures: Callable[[Ints], Pictures],
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Duplicates:
     """Compare the pictures of rows whose vectors point the same way and whose thumbnails resemble each other.
 
@@ -58,46 +67,95 @@ def find_duplicates(
     instances
         The SOP Instance UID of each row; frames of one instance are no duplicates of each other.
     thumbnails
-        uint8 (N, s, s), to leave out most candidates before their pictures are read.
+        uint8 (N, 32, 32): they settle most candidates, whose pictures are then not read.
     read_pictures
         rows -> uint8 (n, 256, 256).
+    on_progress
+        Is told how many of how many candidates are settled.
     """
-    rows = np.repeat(np.arange(len(twins.rows)), twins.rows.shape[1])
-    other, cosine = twins.rows.ravel(), twins.cosine.ravel()
-    _, instance = np.unique(np.asarray(instances, dtype=str), return_inverse=True)
-    candidate = (other >= 0) & (cosine >= CANDIDATE_COSINE)
-    candidate &= instance[rows] != instance[np.maximum(other, 0)]
-    pairs = np.unique(np.sort(np.stack([rows, other], axis=1)[candidate], axis=1), axis=0)
-    score = _compare(pairs, thumbnails, read_pictures)
+    pairs = _list_candidates(twins, instances)
+    score = np.zeros((len(pairs), 2))
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding and OpenCV let go of the interpreter
+        parts, cases, settled = _cut(len(pairs)), list[_Case](), 0
+        for part, found in zip(parts, pool.map(partial(_compare_thumbnails, pairs, thumbnails), parts), strict=True):
+            cases += found
+            settled += len(part) - len({case.pair for case in found})
+            if on_progress:
+                on_progress(settled, len(pairs))
+        for start in range(0, len(cases), _CASES_AT_ONCE):
+            some = cases[start : start + _CASES_AT_ONCE]
+            for case, alike in zip(some, _compare_pictures(pool, pairs, some, read_pictures), strict=True):
+                score[case.pair, int(case.mirrored)] = alike
+            if on_progress:
+                on_progress(len(pairs) - len({case.pair for case in cases[start + len(some) :]}), len(pairs))
+    score = sigmoid((score - SAME_DETAIL) / 0.03)
     best, mirrored = score.max(axis=1), score[:, 1] > score[:, 0]
     same = best > 0.5
     return Duplicates(pairs[same, 0], pairs[same, 1], best[same], mirrored[same])
 
 
-def _compare(pairs: Ints, thumbnails: Pictures, read_pictures: Callable[[Ints], Pictures]) -> Numbers:
-    """How sure it is that pairs, int64 (P, 2), show one exposure, as it is and one mirrored: float64 (P, 2)."""
-    score = np.zeros((len(pairs), 2))
-    parts = np.split(np.arange(len(pairs)), range(_PAIRS_AT_ONCE, len(pairs), _PAIRS_AT_ONCE))
+@dataclass(frozen=True)
+class _Case:
+    """A pair whose thumbnails agree, the second one mirrored or not, and the motion that lays it on the first."""
 
-    def compare(chunk: Ints) -> None:
-        first, second = thumbnails[pairs[chunk, 0]], thumbnails[pairs[chunk, 1]]
-        alike = np.stack([_correlate(first, second), _correlate(first, second[:, :, ::-1])], axis=1)
-        place, turned = np.nonzero(alike >= CANDIDATE_CORRELATION)
-        rows, numbers = np.unique(pairs[chunk[place]], return_inverse=True)
-        pictures = read_pictures(rows)
-        for pair, (one, two), turn in zip(chunk[place], numbers.reshape(-1, 2), turned, strict=True):
-            other = np.ascontiguousarray(pictures[two][:, ::-1]) if turn else pictures[two]
-            score[pair, turn] = match_detail(pictures[one], other)
+    pair: int
+    mirrored: bool
+    motion: Grey
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        list(pool.map(compare, parts))
-    return sigmoid((score - SAME_DETAIL) / 0.03)
+
+def _list_candidates(twins: Neighbours, instances: Sequence[str]) -> Ints:
+    """Pairs of rows with like vectors, int64 (P, 2), in order."""
+    rows = np.repeat(np.arange(len(twins.rows)), twins.rows.shape[1])
+    other, cosine = twins.rows.ravel(), twins.cosine.ravel()
+    instance = pa.array(instances, pa.string()).dictionary_encode().indices.to_numpy()
+    candidate = (other >= 0) & (cosine >= CANDIDATE_COSINE)
+    candidate &= instance[rows] != instance[np.maximum(other, 0)]
+    return np.unique(np.sort(np.stack([rows, other], axis=1)[candidate], axis=1), axis=0)
+
+
+def _cut(count: int) -> list[Ints]:
+    """0..count-1 in chunks, none where there is nothing."""
+    return [np.arange(start, min(start + _PAIRS_AT_ONCE, count)) for start in range(0, count, _PAIRS_AT_ONCE)]
+
+
+def _compare_thumbnails(pairs: Ints, thumbnails: Pictures, chunk: Ints) -> list[_Case]:
+    """What thumbnails cannot tell of a chunk of pairs."""
+    first, second = thumbnails[pairs[chunk, 0]], thumbnails[pairs[chunk, 1]]
+    alike = np.stack([_correlate(first, second), _correlate(first, second[:, :, ::-1])], axis=1)
+    cases = []
+    for place, turned in np.argwhere(alike >= CANDIDATE_CORRELATION).tolist():
+        motion = lay_thumbnail(first[place], _turn(second[place], mirrored=bool(turned)))
+        if motion is not None:
+            cases.append(_Case(int(chunk[place]), bool(turned), motion))
+    return cases
+
+
+def _compare_pictures(
+    pool: ThreadPoolExecutor, pairs: Ints, cases: Sequence[_Case], read_pictures: Callable[[Ints], Pictures]
+) -> Iterator[float]:
+    """How well the detail of each case agrees; every picture is read once, in order, as the files have them."""
+    rows, place = np.unique(pairs[[case.pair for case in cases]], return_inverse=True)
+
+    def read(chunk: Ints) -> list[Pictures]:
+        return [shrink(picture, FINE) for picture in read_pictures(rows[chunk])]
+
+    pictures = [picture for part in pool.map(read, _cut(len(rows))) for picture in part]
+
+    def compare(case: _Case, pair: Ints) -> float:
+        return match_laid(pictures[pair[0]], _turn(pictures[pair[1]], mirrored=case.mirrored), case.motion)
+
+    return pool.map(compare, cases, place.reshape(-1, 2))
+
+
+def _turn(picture: Pictures, *, mirrored: bool) -> Pictures:
+    return np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture
 
 
 def _correlate(first: Pictures, second: Pictures) -> Numbers:
-    """The correlation of thumbnails, uint8 (P, s, s) each, pair by pair: float64 (P,)."""
-    size = first.shape[1] * first.shape[2]
-    one, two = (grey.reshape(len(grey), size).astype(np.float64) for grey in (first, second))
+    """The correlation of thumbnails, uint8 (P, 32, 32) each, at half their size, pair by pair: float64 (P,)."""
+    half = (len(first), COARSE // 2, 2, COARSE // 2, 2)
+    one, two = (grey.reshape(half).sum(axis=(2, 4), dtype=np.float64) for grey in (first, second))
+    one, two = (grey.reshape(len(first), half[1] * half[3]) for grey in (one, two))
     one, two = (grey - grey.mean(axis=1, keepdims=True) for grey in (one, two))
     power = np.sqrt((one**2).sum(axis=1) * (two**2).sum(axis=1))
     return np.asarray((one * two).sum(axis=1) / np.maximum(power, 1e-6), dtype=np.float64)

@@ -96,7 +96,7 @@ def find_label_issues(
     seed
         Of the folds; the same index and seed give the same table.
     on_progress
-        Is told what is being done ("Pictures", "Neighbours", "Labels"), and how much of it of how much is done.
+        Is told what is being done ("Pictures", "Neighbours", "Labels", "Repeats"), and how much of how much is done.
 
     Raises
     ------
@@ -141,7 +141,8 @@ def _examine(
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
     if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = columns["sop_instance_uid"]
-        duplicates = find_duplicates(graph.twins, instances, survey.thumbnails, index.pictures).among(~blank)
+        found = find_duplicates(graph.twins, instances, survey.thumbnails, index.pictures, partial(tell, "Repeats"))
+        duplicates = found.among(~blank)
     settled = np.isin(np.arange(len(regions)), list(reviewed))
     listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled
     return _Findings(

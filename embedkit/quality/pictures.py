@@ -1,4 +1,4 @@
-"""What can be told from a picture alone: whether it can be read, and whether two show the same.
+"""What can be told from a picture alone: whether it can be read.
 
 A blank plate is not blank once its values are stretched over the full range: it is noise. What sets an exposure
 apart from noise is structure: averaged over blocks of 8 x 8 pixels, noise all but vanishes and anatomy stays.
@@ -18,14 +18,10 @@ import numpy.typing as npt
 from embedkit.quality.fusion import sigmoid
 
 Pictures = npt.NDArray[np.uint8]
-Grey = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.float64]
 _AT_ONCE = 512
 _BLOCK = 8
-_THUMBNAIL = 16
-_NO_MOTION = np.eye(2, 3, dtype=np.float32)
-_STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-4)
-_LEAST_AGREEMENT = 0.6
+_THUMBNAIL = 32
 _GAUSSIAN = cv2.getGaussianKernel(7, 1.5)
 _MARGIN = 4
 """Pixels cut off around the content, so that the edge of the plate does not count as structure."""
@@ -49,7 +45,7 @@ class Survey:
     unusable: Numbers
     """float64 (N,): as `score_unusable`."""
     thumbnails: Pictures
-    """uint8 (N, 16, 16)."""
+    """uint8 (N, 32, 32)."""
 
     @property
     def shows_nothing(self) -> npt.NDArray[np.bool_]:
@@ -73,13 +69,20 @@ def survey_pictures(
         pictures = read_pictures(rows)
         survey.unusable[rows] = score_unusable(pictures)
         for row, picture in zip(rows.tolist(), pictures, strict=True):
-            survey.thumbnails[row] = cv2.resize(picture, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
+            survey.thumbnails[row] = shrink(picture, _THUMBNAIL)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding and OpenCV let go of the interpreter
         for part, _ in enumerate(pool.map(look, range(0, count, _AT_ONCE)), 1):
             if on_progress:
                 on_progress(min(part * _AT_ONCE, count), count)
     return survey
+
+
+def shrink(picture: Pictures, side: int) -> Pictures:
+    """Halve a picture, uint8 (256, 256), until it has `side` pixels a side; OpenCV is fastest at that."""
+    while len(picture) > side:
+        picture = np.asarray(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+    return picture
 
 
 def _measure_faults(picture: Pictures) -> dict[str, float]:
@@ -137,67 +140,3 @@ def _content(picture: Pictures) -> Pictures:
     if len(rows) == 0 or len(columns) == 0:
         return picture[:0, :0]
     return picture[rows[0] + _MARGIN : rows[-1] + 1 - _MARGIN, columns[0] + _MARGIN : columns[-1] + 1 - _MARGIN]
-
-
-def match_detail(first: Pictures, second: Pictures) -> float:
-    """How well the fine detail of two pictures, uint8 (256, 256), agrees once one is laid on the other: -1..1.
-
-    Two exposures of one joint have the same shape but not the same trabeculae and skin folds. Measured: the same
-    exposure after another window, a film border or a turn 0.92 or more, others of the same region 0.75 or less.
-
-    The motion is found at 32 pixels first. Laid so at 64, nine of ten pairs that are no repeats are told already, and
-    of repeats the detail agrees by 0.72 or more; from there few steps are left at 128.
-    """
-    fine, middle, coarse = zip(_shrink(first), _shrink(second), strict=True)
-    motion = _align(*coarse, _NO_MOTION)
-    if _compare_detail(*middle, _enlarge(motion, 2)) < _LEAST_AGREEMENT:
-        return 0.0
-    return _compare_detail(*fine, _align(*fine, _enlarge(motion, 4)))
-
-
-def _shrink(picture: Pictures) -> tuple[Grey, Grey, Grey]:
-    """A picture at 128, 64 and 32 pixels, each half the one before, which OpenCV does at five times the speed."""
-    sizes = []
-    for side in (128, 64, 32):
-        picture = np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        sizes.append(picture.astype(np.float32))
-    return sizes[0], sizes[1], sizes[2]
-
-
-def _align(one: Grey, two: Grey, motion: Grey) -> Grey:
-    """The small shift and turn, float32 (2, 3), that lays the second on the first, sought from `motion` on (ECC).
-
-    Evangelidis and Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization", 2008.
-    """
-    everywhere = np.full(one.shape, 255, dtype=np.uint8)
-    try:
-        found = cv2.findTransformECC(one, two, motion.copy(), cv2.MOTION_EUCLIDEAN, _STOP, everywhere, 5)[1]
-    except cv2.error:  # it did not converge: the two have no common shape
-        return motion
-    return np.asarray(found, dtype=np.float32)
-
-
-def _enlarge(motion: Grey, factor: int) -> Grey:
-    """The same motion at `factor` times as many pixels a side; 0 is the middle of the first pixel."""
-    turn, middle = motion[:, :2], (factor - 1) / 2
-    return np.column_stack([turn, factor * motion[:, 2] + middle - turn @ np.full(2, middle)]).astype(np.float32)
-
-
-def _compare_detail(one: Grey, two: Grey, motion: Grey) -> float:
-    """The correlation of what a blur takes away, once the second is moved."""
-    laid = cv2.warpAffine(two, motion, two.shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    common = cv2.erode(((one > 0) & (laid > 0)).astype(np.uint8), np.ones((5, 5), dtype=np.uint8)) > 0
-    if np.mean(common) < 0.1:
-        return 0.0
-    return _correlation(_detail(one)[common], _detail(np.asarray(laid, dtype=np.float32))[common])
-
-
-def _detail(grey: Grey) -> Grey:
-    """What a blur of 2 pixels takes away, strong edges (markers, the border of the film) cut down."""
-    return np.asarray(np.clip(grey - cv2.GaussianBlur(grey, (0, 0), 2), -8, 8), dtype=np.float32)
-
-
-def _correlation(one: Grey, two: Grey) -> float:
-    a, b = one - one.mean(), two - two.mean()
-    power = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / power if power > 1 else 0.0

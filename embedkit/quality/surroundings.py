@@ -140,7 +140,7 @@ def mean_distance(near: Neighbours, wanted: Flags, k: int) -> Floats:
 
     Where fewer are in sight, each missing one counts as far as the last neighbour in sight: it cannot be nearer.
     """
-    chosen = wanted & (np.cumsum(wanted, axis=1) <= k) & (near.rows >= 0)
+    chosen = wanted & (np.cumsum(wanted, axis=1, dtype=np.int16) <= k) & (near.rows >= 0)
     found = chosen.sum(axis=1)
     horizon = np.where(near.rows >= 0, near.cosine, 1).min(axis=1, initial=1)
     total = np.where(chosen, near.cosine, 0).sum(axis=1) + (k - found) * horizon

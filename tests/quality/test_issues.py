@@ -230,10 +230,12 @@ def test_what_was_judged_right_is_not_listed_and_what_was_judged_wrong_is_certai
 def test_progress_tells_each_stage_to_its_end(archive):
     told = []
     find_label_issues(archive.index, on_progress=lambda *progress: told.append(progress))
-    assert list(dict.fromkeys(stage for stage, _, _ in told)) == ["Pictures", "Neighbours", "Labels"]
-    count = len(archive.index)
+    assert list(dict.fromkeys(stage for stage, _, _ in told)) == ["Pictures", "Neighbours", "Labels", "Repeats"]
+    count, candidates = len(archive.index), told[-1][2]
+    assert candidates > 0
     assert {(stage, done) for stage, done, total in told if done == total} == {
         ("Pictures", count),
         ("Neighbours", count),
         ("Labels", 3),
+        ("Repeats", candidates),
     }

@@ -7,7 +7,8 @@ import pytest
 
 from embedkit.heads import Neighbours
 from embedkit.quality.duplicates import find_duplicates
-from embedkit.quality.pictures import match_detail, name_fault, score_unusable, survey_pictures
+from embedkit.quality.matching import match_detail
+from embedkit.quality.pictures import name_fault, score_unusable, survey_pictures
 
 from .conftest import draw_blank, draw_exposure
 

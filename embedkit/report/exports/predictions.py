@@ -9,7 +9,7 @@ from embedkit.quality import ISSUES, IssueTable
 
 @dataclass(frozen=True)
 class Prediction:
-    """The model's word on an image, by heads that never saw its patient."""
+    """The model's word on an image, by heads that never saw its patient; of a settled one the reviewers'."""
 
     region: str
     """"" where none can be suggested."""
