@@ -119,7 +119,7 @@ def read_vectors_by_shard(
             message = f"{folder}: some images have no vectors in space {space}; embed again with its encoder"
             raise IndexFolderError("space-incomplete", message)
         path = folder / vectors_name(number, space)
-        yield positions, read_vectors(path, shard.rows, manifest.spaces[space].dimension)[local]
+        yield positions, read_vectors(path, shard.rows, manifest.spaces[space].dimension, local)
 
 
 def by_shard(manifest: Manifest, ids: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:

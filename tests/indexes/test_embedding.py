@@ -92,6 +92,21 @@ def test_a_new_encoder_gets_its_vectors_without_the_files(tmp_path: Path, run: E
     assert moved.exists()
 
 
+@pytest.mark.parametrize(("written", "read"), [(2, 2), (3, 3), (64, 64), (64, 2)])
+def test_some_vectors_are_those_rows_of_all(
+    tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch, written: int, read: int
+) -> None:
+    write_dump(tmp_path / "dump", 10)
+    monkeypatch.setattr("embedkit.indexes.shards._VECTORS_A_GROUP", written)
+    run()
+    monkeypatch.setattr("embedkit.indexes.shards._VECTORS_A_GROUP", read)
+    index = Index.open(tmp_path / "index")
+    vectors = TinyEncoder().encode(index.pictures(range(10)))
+    np.testing.assert_array_equal(index.vectors(), vectors)
+    for vector, image_id in zip(vectors, index.images["image_id"].to_pylist(), strict=True):
+        assert index.similar(image_id, k=9) == index.similar(vector, k=10)[1:]
+
+
 def test_a_space_that_was_left_out_is_completed_later(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 3)
     both = (TinyEncoder(), TinyEncoder("other", 7))
