@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from embedkit.indexes.manifest import Manifest, labels_name, table_name
@@ -127,7 +126,9 @@ def _map(folder: Path, manifest: Manifest) -> pa.Table | None:
 
 
 def _make(folder: Path, manifest: Manifest) -> ImageTable:
-    from embedkit.indexes.overlay import lay_over, read_overlay  # noqa: PLC0415 (so do what reads headers, and this)
+    import pyarrow.compute as pc  # noqa: PLC0415 (who finds the table made needs neither, and both take long)
+
+    from embedkit.indexes.overlay import lay_over, read_overlay  # noqa: PLC0415
 
     live = read_live_rows(folder, manifest)
     images, rejected = live.table.filter(live.is_image), live.table.filter(~live.is_image)

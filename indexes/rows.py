@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError
@@ -37,6 +36,8 @@ class LiveRows:
     @property
     def is_image(self) -> NDArray[np.bool_]:
         """Tell images from rejected files."""
+        import pyarrow.compute as pc  # noqa: PLC0415 (who finds the table made needs none of it, and it takes long)
+
         return pc.equal(self.table["reason"], "").to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
 
@@ -65,6 +66,8 @@ def resolve(
 
     `shards` is the shard number of each stored row, `bad` whether its vector cannot be used.
     """
+    import pyarrow.compute as pc  # noqa: PLC0415 (who finds the table made needs none of it, and it takes long)
+
     path, reason = _codes(stored["path"]), np.array(stored["reason"].to_pylist(), dtype=object)
     reason[(reason == "") & bad] = "bad-vector"
     newest = np.zeros(stored.num_rows, np.int64)

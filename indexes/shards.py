@@ -84,7 +84,8 @@ def read_vectors(path: Path, rows: int, dimension: int, wanted: NDArray[np.int64
         first = 0  # an index of an earlier version has one group
     else:
         _check_rows(path, table, stop - first)
-    values = [numbers_of(chunk.flatten(), np.float32) for chunk in table["vector"].chunks]
+    chunks = table["vector"].chunks
+    values = [numbers_of(c.values.slice(c.offset * dimension, len(c) * dimension), np.float32) for c in chunks]
     return np.concatenate(values).reshape(-1, dimension)[wanted - first]
 
 
@@ -119,7 +120,8 @@ def read_table(path: Path, schema: pa.Schema, rows: int | None = None, groups: r
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             every = range(file.num_row_groups)
             chosen = every if groups is None or len(every) == 1 else groups
-            table = file.read_row_groups([*chosen], columns=schema.names, use_threads=len(schema) > 1).cast(schema)
+            table = file.read_row_groups([*chosen], columns=schema.names, use_threads=len(schema) > 1)
+            table = table if table.schema.equals(schema) else table.cast(schema)
     except (OSError, pa.ArrowException, ValueError, LookupError) as error:
         raise IndexFolderError("index-damaged", f"{path}: it cannot be read; see `embedkit verify`") from error
     if rows is not None:
