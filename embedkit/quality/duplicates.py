@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+import cv2
 import numpy as np
 import pyarrow as pa
 
@@ -121,7 +122,8 @@ def _cut(count: int) -> list[Ints]:
 def _compare_thumbnails(pairs: Ints, thumbnails: Pictures, chunk: Ints) -> list[_Case]:
     """What thumbnails cannot tell of a chunk of pairs."""
     first, second = thumbnails[pairs[chunk, 0]], thumbnails[pairs[chunk, 1]]
-    alike = np.stack([_correlate(first, second), _correlate(first, second[:, :, ::-1])], axis=1)
+    one, two = _halve(first), _halve(second)
+    alike = np.stack([_correlate(one, two), _correlate(one, two[:, :, ::-1])], axis=1)
     cases = []
     for place, turned in np.argwhere(alike >= CANDIDATE_CORRELATION).tolist():
         motion = lay_thumbnail(first[place], _turn(second[place], mirrored=bool(turned)))
@@ -151,11 +153,16 @@ def _turn(picture: Pictures, *, mirrored: bool) -> Pictures:
     return np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture
 
 
+def _halve(thumbnails: Pictures) -> Pictures:
+    """Thumbnails of half the side, in one go as if they were one tall picture."""
+    tall, side = thumbnails.reshape(-1, COARSE), COARSE // 2
+    half = np.asarray(cv2.resize(tall, (side, len(tall) // 2), interpolation=cv2.INTER_AREA), np.uint8)
+    return half.reshape(-1, side, side)
+
+
 def _correlate(first: Pictures, second: Pictures) -> Numbers:
-    """The correlation of thumbnails, uint8 (P, 32, 32) each, at half their size, pair by pair: float64 (P,)."""
-    half = (len(first), COARSE // 2, 2, COARSE // 2, 2)
-    one, two = (grey.reshape(half).sum(axis=(2, 4), dtype=np.float64) for grey in (first, second))
-    one, two = (grey.reshape(len(first), half[1] * half[3]) for grey in (one, two))
+    """The correlation of thumbnails, uint8 (P, s, s) each, pair by pair: float64 (P,)."""
+    one, two = (grey.reshape(len(grey), -1).astype(np.float32) for grey in (first, second))
     one, two = (grey - grey.mean(axis=1, keepdims=True) for grey in (one, two))
     power = np.sqrt((one**2).sum(axis=1) * (two**2).sum(axis=1))
     return np.asarray((one * two).sum(axis=1) / np.maximum(power, 1e-6), dtype=np.float64)
