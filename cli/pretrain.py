@@ -49,7 +49,7 @@ def pretrain(
     any_orientation: Annotated[
         bool, typer.Option("--any-orientation", help="Also mirror views and turn them by quarters.")
     ] = False,
-    precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
+    precision: Annotated[str, typer.Option(help="auto (the faster one here), bf16 or fp32.")] = "auto",
     log_dir: Annotated[Path | None, typer.Option(help="Write TensorBoard logs to this folder.")] = None,
     seed: Annotated[int, typer.Option(help="Of the weights at the start, the order and the views.")] = 0,
     as_json: AsJson = False,

@@ -87,7 +87,7 @@ def load_encoder(source: str | EncoderWeights = STARTER, precision: str = "auto"
     if runtime == "openvino" and not _runs_openvino():
         raise UsageError("bad-runtime", "OpenVINO is used on x86-64 Linux only: choose torch-cpu")
     if precision == "auto":
-        precision = _fastest_precision(runtime)
+        precision = fastest_precision(runtime)
     if not _computes(runtime, precision):
         raise UsageError("bad-precision", f"{runtime} does not compute in {precision} here: choose fp32")
     weights = source if isinstance(source, EncoderWeights) else read_encoder(source)
@@ -130,7 +130,7 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _fastest_precision(runtime: str) -> str:
+def fastest_precision(runtime: str) -> str:
     """On Intel's processors without AMX, bf16 takes half as long again as fp32 does, and int8 a third."""
     flags, vendor = _processor()["flags"], _processor()["vendor_id"]
     if runtime == "torch-cuda":

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from embedkit.encoder.augmentation import Augmentation, DrawnViews, draw_views, render_views
 from embedkit.encoder.checkpoint import load_checkpoint, save_checkpoint
+from embedkit.encoder.encoding import fastest_precision
 from embedkit.encoder.gauges import Gauges, draw_gauges
 from embedkit.encoder.gradient_cache import backpropagate
 from embedkit.encoder.methods import Method, build_method
@@ -54,8 +55,8 @@ class PretrainingSettings:
     decay: float = 0.9995
     """Of BYOL's moving average, at the start; it rises to 1."""
     augmentation: Augmentation = field(default_factory=Augmentation)
-    precision: str = "bf16"
-    """`bf16` autocast, with the loss in float32, or `fp32`."""
+    precision: str = "auto"
+    """`bf16` autocast, with the loss in float32, `fp32`, or `auto`: the faster one on this machine."""
     start: str | None = None
     """The encoder to start from, by name or path; None: random weights."""
     seed: int = 0
@@ -127,11 +128,13 @@ class _Training:
     def __init__(
         self, data: TrainingSet, settings: PretrainingSettings, checkpoint: Path, gauges: Gauges, processes: Processes
     ) -> None:
-        self.data, self.settings, self.checkpoint, self.processes = data, settings, checkpoint, processes
         _check(data, settings, processes)
+        self.device = training_device()
+        if settings.precision == "auto":
+            settings = replace(settings, precision=fastest_precision(f"torch-{self.device.type}"))
+        self.data, self.settings, self.checkpoint, self.processes = data, settings, checkpoint, processes
         self.steps = len(data) // settings.batch_size
         self.total = settings.epochs * self.steps
-        self.device = training_device()
         self.dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
         self.gauges = gauges.to(self.device)
         backbone, self.config, start = _start(settings)
@@ -234,8 +237,8 @@ def _check(data: TrainingSet, settings: PretrainingSettings, processes: Processe
         raise UsageError("too-few-pictures", f"{message} {settings.batch_size}")
     if settings.batch_size % processes.count:
         raise UsageError("bad-batch-size", f"choose a batch size that {processes.count} processes can share evenly")
-    if settings.precision not in ("bf16", "fp32"):
-        raise UsageError("bad-precision", f"no precision '{settings.precision}': choose bf16 or fp32")
+    if settings.precision not in ("auto", "bf16", "fp32"):
+        raise UsageError("bad-precision", f"no precision '{settings.precision}': choose auto, bf16 or fp32")
     if settings.method == "supervised" and (data.codes < 0).any():
         raise UsageError("missing-regions", "supervised training takes only pictures with a region: leave others out")
 
