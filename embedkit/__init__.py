@@ -10,10 +10,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from embedkit.errors import EmbedkitError, EncoderError, IndexFolderError, RejectedFile, UsageError
+from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
     from embedkit.encoder import load_encoder
@@ -41,9 +41,4 @@ __all__ = [
     "rank_label_issues",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a room on first use: torch, FAISS and scikit-learn take seconds."""
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'embedkit' has no attribute {name!r}")
-    return getattr(import_module(f"embedkit.{_ROOMS[name]}"), name)
+__getattr__ = import_on_use(__name__, _ROOMS)  # torch, FAISS and scikit-learn take seconds

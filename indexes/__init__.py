@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
     from embedkit.indexes.embedding import EmbedSettings, embed
@@ -57,11 +59,4 @@ __all__ = [
     "verify",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: a worker process, which needs `preparation` only, starts sooner without pyarrow."""
-    if name not in _MODULES:
-        raise AttributeError(name)
-    from importlib import import_module  # noqa: PLC0415
-
-    return getattr(import_module(f"embedkit.indexes.{_MODULES[name]}"), name)
+__getattr__ = import_on_use(__name__, _MODULES)  # a worker needs `preparation` only, and no pyarrow

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
     from embedkit.encoder.augmentation import HEAD_TRAINING, PRETRAINING, Augmentation
@@ -69,11 +71,4 @@ __all__ = [
     "shipped_encoders",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: torch takes 1.5 s."""
-    if name not in _MODULES:
-        raise AttributeError(name)
-    from importlib import import_module  # noqa: PLC0415
-
-    return getattr(import_module(f"embedkit.encoder.{_MODULES[name]}"), name)
+__getattr__ = import_on_use(__name__, _MODULES)  # torch takes 1.5 s

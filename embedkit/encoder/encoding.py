@@ -131,7 +131,10 @@ def _has_gpu() -> bool:
 
 
 def fastest_precision(runtime: str) -> str:
-    """On Intel's processors without AMX, bf16 takes half as long again as fp32 does, and int8 a third."""
+    """Name the fastest precision of a runtime on this machine.
+
+    On Intel's processors without AMX, bf16 takes half as long again as fp32 does, and int8 a third.
+    """
     flags, vendor = _processor()["flags"], _processor()["vendor_id"]
     if runtime == "torch-cuda":
         import torch  # noqa: PLC0415

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
     from embedkit.image.border import trim_frame
@@ -36,11 +38,4 @@ __all__ = [
     "upright",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: decoders take long to import, and who opens an index needs none."""
-    if name not in _MODULES:
-        raise AttributeError(name)
-    from importlib import import_module  # noqa: PLC0415
-
-    return getattr(import_module(f"embedkit.image.{_MODULES[name]}"), name)
+__getattr__ = import_on_use(__name__, _MODULES)  # decoders take long to import, and who opens an index needs none

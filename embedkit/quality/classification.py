@@ -18,11 +18,8 @@ from embedkit.heads import Ensemble, Vectors, fit_ensemble
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
 from embedkit.quality.inputs import check_input
-from embedkit.quality.pictures import Numbers, Pictures, score_unusable, survey_pictures
+from embedkit.quality.pictures import UNUSABLE, Numbers, Pictures, score_unusable, survey_pictures
 from embedkit.quality.screening import screen_labels
-
-_BLANK = 0.5
-"""The score of `score_unusable` above which a picture shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def classify(head: Ensemble, vectors: Vectors, pictures: Pictures | None = None)
     probabilities = head.probabilities(vectors)
     in_domain = head.contains(vectors)
     if pictures is not None:
-        in_domain &= score_unusable(pictures) <= _BLANK
+        in_domain &= score_unusable(pictures) <= UNUSABLE
     names = tuple(head.regions[best] for best in probabilities.argmax(axis=1).tolist())
     return Classification(names, probabilities.max(axis=1).astype(np.float64), in_domain, head.passes(probabilities))
 

@@ -21,8 +21,8 @@ from embedkit.heads import Neighbours
 from embedkit.heads.folds import Ints
 from embedkit.heads.neighbours import Flags
 from embedkit.quality.fusion import sigmoid
-from embedkit.quality.matching import COARSE, FINE, Grey, lay_thumbnail, match_laid
-from embedkit.quality.pictures import Numbers, Pictures, shrink
+from embedkit.quality.matching import FINE, Grey, lay_thumbnail, match_laid
+from embedkit.quality.pictures import THUMBNAIL, Numbers, Pictures, shrink
 
 CANDIDATE_COSINE = 0.93
 CANDIDATE_CORRELATION = 0.9
@@ -155,7 +155,7 @@ def _turn(picture: Pictures, *, mirrored: bool) -> Pictures:
 
 def _halve(thumbnails: Pictures) -> Pictures:
     """Thumbnails of half the side, in one go as if they were one tall picture."""
-    tall, side = thumbnails.reshape(-1, COARSE), COARSE // 2
+    tall, side = thumbnails.reshape(-1, THUMBNAIL), THUMBNAIL // 2
     half = np.asarray(cv2.resize(tall, (side, len(tall) // 2), interpolation=cv2.INTER_AREA), np.uint8)
     return half.reshape(-1, side, side)
 

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from embedkit.quality.pictures import Pictures, shrink
+from embedkit.quality.pictures import THUMBNAIL, Pictures, shrink
 
 Grey = npt.NDArray[np.float32]
-FINE, COARSE = 128, 32
-"""Pixels a side of what is compared in the end, and of thumbnails."""
+FINE = 128
+"""Pixels a side of what is compared in the end."""
 _LEAST_AT_32, _LEAST_AT_64 = 0.5, 0.6
 """Of 1,175 repeats whose detail agrees by 0.82 in the end the least was 0.56 and 0.72; of 2,687 other candidates a
 third and a tenth come so far."""
@@ -29,7 +29,7 @@ def match_detail(first: Pictures, second: Pictures) -> float:
     Measured: the same exposure after another window, a film border or a turn 0.92 or more, others of the same region
     0.75 or less.
     """
-    motion = lay_thumbnail(shrink(first, COARSE), shrink(second, COARSE))
+    motion = lay_thumbnail(shrink(first, THUMBNAIL), shrink(second, THUMBNAIL))
     return 0.0 if motion is None else match_laid(shrink(first, FINE), shrink(second, FINE), motion)
 
 
@@ -46,10 +46,10 @@ def lay_thumbnail(first: Pictures, second: Pictures) -> Grey | None:
 def match_laid(first: Pictures, second: Pictures, motion: Grey) -> float:
     """`match_detail` of pictures shrunk to uint8 (128, 128), by the motion of their thumbnails."""
     half, other_half = (shrink(picture, FINE // 2).astype(np.float32) for picture in (first, second))
-    if _compare(half, other_half, _enlarge(motion, FINE // 2 // COARSE), blur=2) < _LEAST_AT_64:
+    if _compare(half, other_half, _enlarge(motion, FINE // 2 // THUMBNAIL), blur=2) < _LEAST_AT_64:
         return 0.0
     one, two = first.astype(np.float32), second.astype(np.float32)
-    return _compare(one, two, _align(one, two, _enlarge(motion, FINE // COARSE)), blur=2)
+    return _compare(one, two, _align(one, two, _enlarge(motion, FINE // THUMBNAIL)), blur=2)
 
 
 def _align(one: Grey, two: Grey, motion: Grey) -> Grey:

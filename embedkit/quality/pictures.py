@@ -21,7 +21,10 @@ Pictures = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float64]
 _AT_ONCE = 512
 _BLOCK = 8
-_THUMBNAIL = 32
+THUMBNAIL = 32
+"""Pixels a side."""
+UNUSABLE = 0.5
+"""Above this score a picture is unusable, more likely than not."""
 _GAUSSIAN = cv2.getGaussianKernel(7, 1.5)
 _MARGIN = 4
 """Pixels cut off around the content, so that the edge of the plate does not count as structure."""
@@ -50,7 +53,7 @@ class Survey:
     @property
     def shows_nothing(self) -> npt.NDArray[np.bool_]:
         """Which pictures are unusable, more likely than not, bool (N,)."""
-        return np.asarray(self.unusable > 0.5)
+        return np.asarray(self.unusable > UNUSABLE)
 
 
 def survey_pictures(
@@ -62,14 +65,14 @@ def survey_pictures(
 
     `on_progress` is told how many of how many have been looked at.
     """
-    survey = Survey(np.zeros(count), np.zeros((count, _THUMBNAIL, _THUMBNAIL), np.uint8))
+    survey = Survey(np.zeros(count), np.zeros((count, THUMBNAIL, THUMBNAIL), np.uint8))
 
     def look(start: int) -> None:
         rows = np.arange(start, min(start + _AT_ONCE, count))
         pictures = read_pictures(rows)
         survey.unusable[rows] = score_unusable(pictures)
         for row, picture in zip(rows.tolist(), pictures, strict=True):
-            survey.thumbnails[row] = shrink(picture, _THUMBNAIL)
+            survey.thumbnails[row] = shrink(picture, THUMBNAIL)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding and OpenCV let go of the interpreter
         for part, _ in enumerate(pool.map(look, range(0, count, _AT_ONCE)), 1):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from embedkit.lazy import import_on_use
 from embedkit.review.agreement import Agreement, Consensus, find_consensus, measure_agreement, outcome_of
 from embedkit.review.decisions import VERDICTS, Decision, Decisions
 
@@ -43,9 +43,4 @@ __all__ = [
     "settle_rows",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what ranks and serves on first use: scikit-learn and starlette take their time."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'embedkit.review' has no attribute {name!r}")
-    return getattr(import_module(f"embedkit.review.{_MODULES[name]}"), name)
+__getattr__ = import_on_use(__name__, _MODULES)  # scikit-learn and starlette, which rank and serve, take their time
