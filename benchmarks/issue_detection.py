@@ -27,7 +27,7 @@ from embedkit.encoder import load_encoder
 from embedkit.indexes import Index
 from embedkit.quality import find_graph
 from embedkit.quality.duplicates import find_duplicates
-from embedkit.quality.pictures import survey_pictures
+from embedkit.quality.pictures import THUMBNAIL, shrink
 from embedkit.quality.screening import screen_labels
 
 Floats = npt.NDArray[np.float32]
@@ -85,7 +85,7 @@ def measure_duplicates(index: Index, space: str, vectors: Floats, seed: int) -> 
     near = compare_all(points)
     first, second = np.triu_indices(len(points), 1)
     twins = find_graph(points, np.arange(len(points))).twins
-    thumbnails = survey_pictures(len(points), lambda wanted: pictures[wanted]).thumbnails
+    thumbnails = np.stack([shrink(picture, THUMBNAIL) for picture in pictures])
     names = [str(number) for number in range(len(points))]
     found = find_duplicates(twins, names, thumbnails, lambda wanted: pictures[wanted])
     ours, copied = near.astype(np.float64), np.zeros(near.shape, dtype=bool)

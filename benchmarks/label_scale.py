@@ -57,11 +57,15 @@ class MultipliedIndex:
         """All vectors, float32 (N, D)."""
         return self._vectors
 
+    def stored_pictures(self, rows: Any) -> list[bytes]:
+        """PNG files."""
+        return [self._pictures[int(row) % len(self._pictures)] for row in rows]
+
     def pictures(self, rows: Any) -> np.ndarray:
         """Decode pictures, uint8 (n, 256, 256)."""
         from embedkit.image import decode_picture
 
-        shown = [decode_picture(self._pictures[int(row) % len(self._pictures)]) for row in rows]
+        shown = [decode_picture(png) for png in self.stored_pictures(rows)]
         return np.array(shown, np.uint8).reshape(-1, 256, 256)
 
 

@@ -115,14 +115,26 @@ class Index:
         """Yield every position in `rows` and its picture, in the order of the shards: each file is read once."""
         from embedkit.image import decode_picture  # noqa: PLC0415 (OpenCV takes long to import)
 
+        for path, position, png in self._walk_stored(rows):
+            try:
+                yield position, decode_picture(png)
+            except ValueError as error:
+                raise IndexFolderError("index-damaged", f"{path}: it has a damaged picture") from error
+
+    def stored_pictures(self, rows: Sequence[int] | NDArray[np.int64]) -> list[bytes]:
+        """Return the PNG files of the pictures of `rows` of `images`; raises as `vectors` does."""
+        stored = [b""] * len(rows)
+        for _, position, png in self._walk_stored(rows):
+            stored[position] = png
+        return stored
+
+    def _walk_stored(self, rows: Sequence[int] | NDArray[np.int64]) -> Iterator[tuple[Path, int, bytes]]:
+        """Yield the file, the position in `rows` and the PNG of each picture, in the order of the shards."""
         for number, positions, local in by_shard(self._manifest, self._ids[np.asarray(rows, np.int64)]):
             path = self.path / images_name(number)
             stored = read_pictures(path, self._manifest.shards[number].rows)
             for position, row in zip(positions, local, strict=True):
-                try:
-                    yield int(position), decode_picture(stored[row])
-                except ValueError as error:
-                    raise IndexFolderError("index-damaged", f"{path}: it has a damaged picture") from error
+                yield path, int(position), stored[row]
 
     def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the rows of images by `image_id`; -1 for one that is not in the index."""

@@ -60,7 +60,7 @@ def classify_index(index: Index, rows: npt.NDArray[np.int64], head: Ensemble) ->
     encoders = {name: space.encoder for name, space in index.spaces.items()}
     head.check_encoders(encoders, next(iter(index.spaces.values())).preprocessing)
     found = classify(head, {name: index.vectors(name)[rows] for name in head.spaces})
-    blank = survey_pictures(len(rows), lambda part: index.pictures(rows[part])).shows_nothing
+    blank = survey_pictures(len(rows), lambda part: index.stored_pictures(rows[part])).shows_nothing
     return replace(found, in_domain=found.in_domain & ~blank)
 
 
@@ -101,7 +101,7 @@ def fit_index_classifier(index: Index, *, space: str | None = None, seed: int = 
     """Fit a head to the labelled images of an index, by one space or all; raises as `fit_classifier` does."""
     names = [index.space_name(space)] if space else list(index.spaces)
     regions, patients = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
-    blank = survey_pictures(len(regions), index.pictures).shows_nothing
+    blank = survey_pictures(len(regions), index.stored_pictures).shows_nothing
     return fit_classifier(
         np.where(blank, "", regions),
         {name: index.vectors(name) for name in names},

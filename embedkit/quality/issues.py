@@ -132,7 +132,7 @@ def _examine(
     tell: Tell,
 ) -> _Findings:
     regions, patients = (np.array(columns[name], dtype=object) for name in ("region", "patient"))
-    survey = survey_pictures(len(regions), index.pictures, partial(tell, "Pictures"))
+    survey = survey_pictures(len(regions), index.stored_pictures, partial(tell, "Pictures"))
     blank = survey.shows_nothing
     vectors = {space: index.vectors(space) for space in spaces}
     screening = screen_labels(

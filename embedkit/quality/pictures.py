@@ -6,20 +6,27 @@ apart from noise is structure: averaged over blocks of 8 x 8 pixels, noise all b
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from embedkit.dicom import WorkerPool
+from embedkit.errors import IndexFolderError, RejectedFile
+from embedkit.image import decode_picture
 from embedkit.quality.fusion import sigmoid
 
 Pictures = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float64]
-_AT_ONCE = 512
+ReadStored = Callable[[npt.NDArray[np.int64]], Sequence[bytes]]
+"""rows -> PNG files, as `Index.stored_pictures` gives them."""
+_AT_ONCE = 128
+_AHEAD = 8
+"""Parts that wait for a worker or for their turn: 20 MB."""
+_FEW = 5_000
+"""So many pictures are looked at in the time that workers need to start."""
 _BLOCK = 8
 THUMBNAIL = 32
 """Pixels a side."""
@@ -57,28 +64,43 @@ class Survey:
 
 
 def survey_pictures(
-    count: int,
-    read_pictures: Callable[[npt.NDArray[np.int64]], Pictures],
-    on_progress: Callable[[int, int], None] | None = None,
+    count: int, read_stored: ReadStored, on_progress: Callable[[int, int], None] | None = None
 ) -> Survey:
-    """Look at rows 0..count-1 once, read some hundred at a time by rows -> uint8 (n, 256, 256), on all cores.
+    """Look at rows 0..count-1 once, on all cores.
 
     `on_progress` is told how many of how many have been looked at.
+
+    Raises
+    ------
+    IndexFolderError
+        ``index-damaged`` where a PNG file is none.
     """
     survey = Survey(np.zeros(count), np.zeros((count, THUMBNAIL, THUMBNAIL), np.uint8))
-
-    def look(start: int) -> None:
-        rows = np.arange(start, min(start + _AT_ONCE, count))
-        pictures = read_pictures(rows)
-        survey.unusable[rows] = score_unusable(pictures)
-        for row, picture in zip(rows.tolist(), pictures, strict=True):
-            survey.thumbnails[row] = shrink(picture, THUMBNAIL)
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding and OpenCV let go of the interpreter
-        for part, _ in enumerate(pool.map(look, range(0, count, _AT_ONCE)), 1):
-            if on_progress:
-                on_progress(min(part * _AT_ONCE, count), count)
+    parts = [np.arange(start, min(start + _AT_ONCE, count)) for start in range(0, count, _AT_ONCE)]
+    for rows, seen in zip(parts, _look_at_all(map(read_stored, parts), alone=count <= _FEW), strict=True):
+        survey.unusable[rows], survey.thumbnails[rows] = seen
+        if on_progress:
+            on_progress(int(rows[-1]) + 1, count)
     return survey
+
+
+def _look_at_all(parts: Iterable[Sequence[bytes]], *, alone: bool) -> Iterator[tuple[Numbers, Pictures]]:
+    """`look_at` each part, in worker processes: its steps are too short for threads, which wait for the interpreter."""
+    if alone:
+        yield from map(look_at, parts)
+        return
+    with WorkerPool(look_at, ahead=_AHEAD) as pool:
+        for part, seen in pool.map(parts):
+            yield look_at(part) if isinstance(seen, RejectedFile) else seen
+
+
+def look_at(stored: Sequence[bytes]) -> tuple[Numbers, Pictures]:
+    """`score_unusable` of n PNG files, and their thumbnails, uint8 (n, 32, 32)."""
+    try:
+        pictures = np.stack([decode_picture(png) for png in stored])
+    except ValueError as error:
+        raise IndexFolderError("index-damaged", "the index has a damaged picture; see `embedkit verify`") from error
+    return score_unusable(pictures), np.stack([shrink(picture, THUMBNAIL) for picture in pictures])
 
 
 def shrink(picture: Pictures, side: int) -> Pictures:

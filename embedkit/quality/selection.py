@@ -85,7 +85,7 @@ def select_images(
     if len(candidates) == 0:
         raise UsageError("nothing-to-label", "every image has a label: there is nothing left to choose")
     candidates, covered = (_draw(rows, seed) for rows in (candidates, np.flatnonzero(sure)))
-    survey = survey_pictures(len(candidates), lambda part: index.pictures(candidates[part]))
+    survey = survey_pictures(len(candidates), lambda part: index.stored_pictures(candidates[part]))
     good = ~survey.shows_nothing
     chosen = choose_to_label(vectors, budget, labels, patients, covered=covered, among=candidates[good])
     return Selection(chosen, int(good.sum()), int((~good).sum()), int(sure.sum()))

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from embedkit.heads import build_search
+from embedkit.image import encode_picture
 
 REGIONS = ("foot", "hand", "knee", "shoulder", "pelvis/hip")
 
@@ -65,6 +66,9 @@ class MemoryIndex:
 
     def pictures(self, rows):
         return self._pictures[np.asarray(rows, np.int64)]
+
+    def stored_pictures(self, rows):
+        return [encode_picture(picture) for picture in self.pictures(rows)]
 
     def nearest(self, queries, k, space=None):
         return self._search(queries, k)

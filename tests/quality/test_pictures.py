@@ -5,16 +5,43 @@ import cv2
 import numpy as np
 import pytest
 
+from embedkit.errors import IndexFolderError
 from embedkit.heads import Neighbours
 from embedkit.quality.duplicates import find_duplicates
 from embedkit.quality.matching import match_detail
-from embedkit.quality.pictures import name_fault, score_unusable, survey_pictures
+from embedkit.image import encode_picture
+from embedkit.quality import pictures as pictures_module
+from embedkit.quality.pictures import THUMBNAIL, name_fault, score_unusable, shrink, survey_pictures
 
 from .conftest import draw_blank, draw_exposure
 
 
 def small(pictures):
-    return survey_pictures(len(pictures), lambda rows: pictures[rows]).thumbnails
+    return np.stack([shrink(picture, THUMBNAIL) for picture in pictures])
+
+
+@pytest.mark.parametrize("few", [1000, 0], ids=["alone", "in worker processes"])
+def test_a_survey_looks_at_every_picture_once(few, monkeypatch):
+    monkeypatch.setattr(pictures_module, "_FEW", few)
+    pictures = np.stack([draw_blank(seed) if seed % 7 == 0 else draw_exposure(seed) for seed in range(300)])
+    stored, told = [encode_picture(picture) for picture in pictures], []
+    survey = survey_pictures(300, lambda rows: [stored[row] for row in rows], lambda *done: told.append(done))
+    assert survey.unusable.tolist() == score_unusable(pictures).tolist()
+    assert np.array_equal(survey.thumbnails, small(pictures))
+    assert np.flatnonzero(survey.shows_nothing).tolist() == list(range(0, 300, 7))
+    assert (told[0], told[-1]) == ((128, 300), (300, 300))
+
+
+@pytest.mark.parametrize("few", [1000, 0], ids=["alone", "in worker processes"])
+def test_a_damaged_picture_is_an_error_of_the_index(few, monkeypatch):
+    monkeypatch.setattr(pictures_module, "_FEW", few)
+    stored = [encode_picture(draw_exposure(0)), b"no PNG", b""]
+    with pytest.raises(IndexFolderError, match="damaged picture"):
+        survey_pictures(3, lambda rows: [stored[row] for row in rows])
+
+
+def test_nothing_to_look_at():
+    assert len(survey_pictures(0, lambda rows: []).unusable) == 0
 
 
 def test_exposures_are_usable():
