@@ -4,6 +4,10 @@ A decoder takes from the header how many bit-planes a code-block has, reads them
 With the bit depth and the exponents of all subbands lowered by one number, it stops that many planes earlier, and every
 coefficient, hence every pixel, comes out divided by that power of two. Measured on noisy radiographs of 12 bits, one
 plane less saves a tenth of the time, two save a third.
+
+Three quarters of the coefficients, and most of the noise, are those of the finest wavelet level. It may do with fewer
+planes still: `join_scales` takes all other levels from a picture of half the size, which is decoded in a fifth of the
+time and has them better.
 """
 
 from __future__ import annotations
@@ -11,9 +15,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.float32]
+
 _SIZE, _QUANTISATION, _COMPONENT_QUANTISATION = 0xFF51, 0xFF5C, 0xFF5D  # ISO 15444-1 A.5.1, A.6.4, A.6.5
 _REGION, _TILE_PART, _DATA = 0xFF5E, 0xFF90, 0xFF93  # A.6.3, A.4.2, A.4.3
 _DEPTH = 40  # of the first component, from the marker
+_ANALYSIS = np.array([-1, 2, 6, 2, -1], np.float32) / 8  # low-pass filters of the 5/3 wavelet, roundings left out
+_SYNTHESIS = np.array([1, 2, 1], np.float32) / 2  # F.3.8.2.1, F.4.8.1
 
 
 def drop_bit_planes(codestream: bytes, planes: int) -> bytes:
@@ -37,6 +49,19 @@ def drop_bit_planes(codestream: bytes, planes: int) -> bytes:
         elif marker == _REGION:
             raise ValueError("a region of interest is scaled apart")
     return bytes(lowered)
+
+
+def join_scales(fine: Grey, coarse: Grey) -> Grey:
+    """`fine`, float32 (H, W), with all but its finest wavelet level taken from `coarse`, float32 (H / 2, W / 2).
+
+    Halves are rounded up. Raises ValueError where the sizes do not fit.
+    """
+    low = cv2.sepFilter2D(fine, -1, _ANALYSIS, _ANALYSIS, borderType=cv2.BORDER_REFLECT_101)[::2, ::2]
+    if low.shape != coarse.shape:
+        raise ValueError("the one is not half as large as the other")
+    spread = np.zeros_like(fine)
+    spread[::2, ::2] = coarse - low
+    return fine + cv2.sepFilter2D(spread, -1, _SYNTHESIS, _SYNTHESIS, borderType=cv2.BORDER_REFLECT_101)
 
 
 def _segments(codestream: bytes) -> Iterator[tuple[int, int, int]]:

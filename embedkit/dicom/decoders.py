@@ -22,7 +22,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from embedkit.dicom.bit_planes import drop_bit_planes
+from embedkit.dicom.bit_planes import drop_bit_planes, join_scales
 from embedkit.dicom.codestreams import JPEG_2000, Codestream
 from embedkit.dicom.layout import PixelLayout, to_stored_values
 from embedkit.dicom.reasons import reject
@@ -35,6 +35,11 @@ _CV2_FLAGS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+
+
+_FINEST_PLANES = 2
+"""More planes that the finest wavelet level does without: its steps are then those of the grey that is shown."""
+_ROUNDED_DOWN = 1.0
 
 
 def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photometric: str, planes: int = 0) -> Array:
@@ -134,13 +139,20 @@ def _raised_after_all() -> Iterator[None]:
 
 
 def _decode_upper_planes(frame: bytes, stream: Codestream, reduction: int, planes: int) -> Array:
-    """Undo the division of the values, and that each step of the reversible wavelet rounds down: by 1.5 in all."""
-    lowered = drop_bit_planes(frame[frame.find(JPEG_2000) :], planes)
-    upper = replace(stream, bits=stream.bits - planes)
-    decoded = to_stored_values(_decode_jpeg_2000(lowered, upper, reduction), upper.bits, signed=stream.signed)
-    low, high = _value_range(stream)
-    values = np.clip((decoded.astype(np.int32) << planes) + (3 << planes >> 1), low, high)
+    """Two scales joined, the finer one from still fewer planes; see `bit_planes`."""
+    codestream = frame[frame.find(JPEG_2000) :]
+    fine = _decode_lowered(codestream, stream, reduction, planes + _FINEST_PLANES)
+    coarse = _decode_lowered(codestream, stream, 2 * reduction, planes)
+    values = np.clip(np.rint(join_scales(fine, coarse)), *_value_range(stream))
     return np.asarray(values, np.int16 if stream.signed else np.uint16)
+
+
+def _decode_lowered(codestream: bytes, stream: Codestream, reduction: int, planes: int) -> NDArray[np.float32]:
+    """Undo the division of the values, and that each step of the reversible wavelet rounds down."""
+    upper = replace(stream, bits=stream.bits - planes)
+    decoded = _decode_jpeg_2000(drop_bit_planes(codestream, planes), upper, reduction)
+    values = to_stored_values(decoded, upper.bits, signed=stream.signed).astype(np.float32)
+    return (values + np.float32(_ROUNDED_DOWN)) * np.float32(1 << planes)
 
 
 def _decode_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:
@@ -150,12 +162,11 @@ def _decode_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array
 
 
 def _decode_reduced_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:
-    """Pillow shifts values of 9 to 15 bits to the top, and makes signed ones positive: both are undone."""
+    """Pillow shifts values to the top of 8 or 16 bits, and makes signed ones positive: both are undone."""
     image = Jpeg2KImageFile(io.BytesIO(frame))
     image.reduce = reduction.bit_length() - 1
     decoded: Array = np.asarray(image)
-    if stream.bits > 8:
-        decoded = decoded >> (16 - stream.bits)
+    decoded = decoded >> (8 * decoded.dtype.itemsize - stream.bits)
     low, _ = _value_range(stream)
     return (decoded.astype(np.int32) + low).astype(np.int16) if low else decoded
 

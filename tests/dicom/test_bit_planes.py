@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from embedkit.dicom.bit_planes import drop_bit_planes
+from embedkit.dicom.bit_planes import drop_bit_planes, join_scales
 
 from .conftest import encode_frame
 
@@ -66,6 +66,43 @@ def test_a_flat_picture_is_divided_too(frame: NDArray[Any]) -> None:
     encoded = encode_frame(frame.astype(np.uint16), JPEG_2000, 12)
     divided = imagecodecs.jpeg2k_decode(drop_bit_planes(encoded, 2))
     assert np.abs(divided.astype(int) - frame / 4).max() <= 2
+
+
+def analyse(line: list[float]) -> tuple[list[float], list[float]]:
+    """Low and high band of a line by lifting (ISO 15444-1 F.4.8.1), mirrored at its ends, roundings left out."""
+    last = len(line) - 1
+
+    def at(place: int) -> float:
+        return line[last - abs(last - abs(place))] if last else line[0]
+
+    def detail(place: int) -> float:
+        return at(place) - (at(place - 1) + at(place + 1)) / 2
+
+    low = [at(place) + (detail(place - 1) + detail(place + 1)) / 4 for place in range(0, len(line), 2)]
+    return low, [detail(place) for place in range(1, len(line), 2)]
+
+
+def analyse_picture(picture: NDArray[np.float32]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+    """The picture of half the size, and the three bands of the finest level."""
+    low, high = (np.array(band).T for band in zip(*map(analyse, picture.T.tolist()), strict=True))
+    (ll, hl), (lh, hh) = ([np.array(b) for b in zip(*map(analyse, part.tolist()), strict=True)] for part in (low, high))
+    return ll, [hl, lh, hh]
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 12), (12, 9), (33, 7), (2, 3)])
+def test_joined_scales_have_the_levels_of_the_one_and_the_finest_of_the_other(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    fine, other = rng.normal(0, 100, (2, *shape)).astype(np.float32)
+    coarse, _ = analyse_picture(other)
+    low, details = analyse_picture(join_scales(fine, coarse.astype(np.float32)))
+    assert np.allclose(low, coarse, atol=1e-3)
+    for joined, own in zip(details, analyse_picture(fine)[1], strict=True):
+        assert np.allclose(joined, own, atol=1e-3)
+
+
+def test_scales_that_do_not_fit_are_not_joined() -> None:
+    with pytest.raises(ValueError, match="half as large"):
+        join_scales(np.zeros((8, 8), np.float32), np.zeros((4, 5), np.float32))
 
 
 @pytest.mark.parametrize("side", [300, 1300])
