@@ -19,6 +19,7 @@ from pathlib import Path
 import embed
 import encode
 import neighbours
+import peers
 import scale
 import serving
 
@@ -50,6 +51,7 @@ def draw_sections(arguments: argparse.Namespace) -> Iterator[str]:
     tables = embed.compare(arguments.full_size, max(1, repeat // 2), copies)
     yield f"## The job, full-size files\n\nThe same peer; the dump {copies} times over.\n\n{tables}"
     yield _fence(embed.profile_reading(arguments.full_size))
+    yield f"## Beside embedding loops of others\n\n{_draw_loops(arguments)}"
     yield f"## The encoder\n\nBeside torch in fp32.\n\n{encode.draw_table(encode.measure())}"
     near = neighbours.draw_table(neighbours.measure(arguments.vectors, arguments.index, arguments.space))
     yield f"## The neighbour graph\n\nBeside FAISS's exact search and HNSW: 20 neighbours, 512 dimensions.\n\n{near}"
@@ -58,6 +60,17 @@ def draw_sections(arguments: argparse.Namespace) -> Iterator[str]:
     yield f"## Serving\n\n{words}\n\n{served}"
     grown = scale.draw_table([scale.measure(files) for files in arguments.files])
     yield f"## As a dump grows\n\nFiles of 64 x 64 pixels: what each costs whatever its size.\n\n{grown}"
+
+
+def _draw_loops(arguments: argparse.Namespace) -> str:
+    """Both dumps beside the peers that are installed; the full-size one fewer times, for its pictures are large."""
+    words = (
+        "Neither lightly nor FiftyOne reads DICOM, so all embed PNG files in display grey and full size, which our "
+        "reader made beforehand: a gift to them. They run in fp32 with two workers; ours writes its index besides."
+    )
+    small = peers.compare(arguments.small, arguments.repeat)
+    full_size = peers.compare(arguments.full_size, max(1, arguments.repeat // 2), max(1, arguments.copies // 4))
+    return "\n\n".join(dict.fromkeys([words, small, full_size]))  # without a peer both say the same
 
 
 def _fence(profile: str) -> str:

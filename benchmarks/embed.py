@@ -13,22 +13,22 @@ Core-seconds count all its processes. Files are read once before, so that neithe
 
 from __future__ import annotations
 
-import argparse
 import cProfile
 import json
 import os
 import pstats
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
+
+from turns import Rates, Run, draw_rates, run_command, take_turns
 
 
 def run_naive(folder: Path) -> tuple[float, int]:
@@ -147,44 +147,18 @@ def profile_reading(folder: Path, functions: int = 12) -> str:
     return "\n".join(line for line in written.getvalue().splitlines() if line.strip())
 
 
-RUNS: dict[str, Callable[[Path], tuple[object, int]]] = {
+RUNS: dict[str, Run] = {
     "naive": run_naive,
     "embedkit": run_ours,
     "stages": run_stages,
 }
 
 
-def measure(name: str, folder: Path) -> dict[str, float]:
-    """Images, and seconds of job, cold start to end, and cores, of one run in a process of its own."""
-    start = time.perf_counter()
-    with subprocess.Popen([sys.executable, __file__, str(folder), "--run", name], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        answer = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"the run of {name} failed")
-    job, images = json.loads(answer)
-    cold, cores = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
-    print(f"{name:9} {images:6,} images  job {job:6.1f} s  cold {cold:6.1f} s  {cores:6.1f} core-s", file=sys.stderr)
-    return {"images": images, "job": images / job, "cold": images / cold, "core-ms": 1000 * cores / images}
-
-
-def draw_tables(measured: dict[str, list[dict[str, float]]], stages: dict[str, float], images: int) -> str:
-    """Medians as Markdown."""
-    lines = ["| | images/s, job | images/s, cold | core-ms an image |", "|---|---|---|---|"]
-    medians = {
-        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in measured.items()
-    }
-    naive, ours = medians["naive"], medians["embedkit"]
-    lines += [
-        f"| {name} | {row['job']:.1f} | {row['cold']:.1f} | {row['core-ms']:.1f} |" for name, row in medians.items()
-    ]
-    ratios = (ours["job"] / naive["job"], ours["cold"] / naive["cold"], naive["core-ms"] / ours["core-ms"])
-    lines += ["| ratio |" + "|".join(f" {ratio:.2f} " for ratio in ratios) + "|"]
-    lines += ["", "| stage | core-seconds | core-ms an image |", "|---|---|---|"]
+def draw_tables(medians: dict[str, Rates], stages: dict[str, float], images: int) -> str:
+    """The medians and the stages as Markdown."""
+    lines = [draw_rates(medians), "", "| stage | core-seconds | core-ms an image |", "|---|---|---|"]
     rows = [*stages.items(), ("sum of stages", sum(stages.values()))]
-    rows.append(("whole process", ours["core-ms"] * images / 1000))
+    rows.append(("whole process", medians["embedkit"]["core-ms"] * images / 1000))
     lines += [f"| {name} | {seconds:.2f} | {1000 * seconds / images:.2f} |" for name, seconds in rows]
     return "\n".join(lines)
 
@@ -207,26 +181,9 @@ def compare(dump: Path, repeat: int = 3, copies: int = 1) -> str:
         stages, images = json.loads(
             subprocess.check_output([sys.executable, __file__, str(dump), "--run", "stages"])  # fills the file cache
         )
-        measured: dict[str, list[dict[str, float]]] = {"naive": [], "embedkit": []}
-        for _ in range(repeat):
-            for name, runs in measured.items():
-                runs.append(measure(name, dump))
-    return draw_tables(measured, stages, images)
-
-
-def main() -> None:
-    """Print what `compare` gives."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dump", type=Path)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--copies", type=int, default=1, help="embed the dump so many times over")
-    parser.add_argument("--run", choices=RUNS, help="one run in this process; prints JSON")
-    arguments = parser.parse_args()
-    if arguments.run:
-        print(json.dumps(RUNS[arguments.run](arguments.dump)))
-        return
-    print(compare(arguments.dump, arguments.repeat, arguments.copies))
+        medians = take_turns(__file__, ("naive", "embedkit"), dump, repeat)
+    return draw_tables(medians, stages, images)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(__doc__, RUNS, compare)

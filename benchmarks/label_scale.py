@@ -4,9 +4,8 @@
 
 The vectors are those of an index, multiplied as in `neighbours.py`; 6% of the labels are wrong. Ours is all of
 `find_label_issues`: pictures decoded and looked at (300 of the index, over and over), neighbours, labels, repeats and
-table.
-cleanlab is five-fold logistic regression and `find_label_issues`; SelfClean's is its formula, which compares all pairs.
-Each runs in a process of its own; memory is the most that it held, and as much for each worker process as the largest.
+table. cleanlab is five-fold logistic regression and `find_label_issues`; SelfClean's is its formula, which compares all
+pairs. Each runs in a process of its own; memory is the most that it held, worker processes included.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 from neighbours import make_vectors
+from scale import family, megabytes
 from tables import draw_table
 
 _PICTURES, _PATIENT = 300, 3
-_WORKERS = len(os.sched_getaffinity(0))
 
 
 class MultipliedIndex:
@@ -134,15 +134,26 @@ def _write(file: Path, index: Path, space: str | None, size: int, classes: int) 
 
 
 def run(method: str, file: Path) -> dict[str, float]:
-    """Time one method in this process."""
+    """Time one method in this process, and look once a second at what it and its workers hold."""
     import resource
 
+    most, done = 0.0, threading.Event()
+
+    def look() -> None:
+        nonlocal most
+        while not done.wait(1):
+            most = max(most, sum(map(megabytes, family(os.getpid()))))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
     start = time.perf_counter()
     METHODS[method](file)
     seconds = time.perf_counter() - start
+    done.set()
+    watcher.join()
     own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     cores = own.ru_utime + own.ru_stime + workers.ru_utime + workers.ru_stime
-    return {"seconds": seconds, "core-seconds": cores, "GB": (own.ru_maxrss + _WORKERS * workers.ru_maxrss) / 2**20}
+    return {"seconds": seconds, "core-seconds": cores, "GB": max(most / 1024, own.ru_maxrss / 2**20)}
 
 
 def main() -> None:

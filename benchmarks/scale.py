@@ -77,7 +77,7 @@ def _watch(command: list[str]) -> tuple[float, float, float]:
         def look() -> None:
             nonlocal most
             while not done.wait(0.2):
-                most = max(most, sum(map(_megabytes, _family(process.pid))))
+                most = max(most, sum(map(megabytes, family(process.pid))))
 
         watcher = threading.Thread(target=look)
         watcher.start()
@@ -96,7 +96,7 @@ def _core_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _family(root: int) -> list[int]:
+def family(root: int) -> list[int]:
     """A process and all that descend from it, as Linux tells."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -111,7 +111,7 @@ def _family(root: int) -> list[int]:
     return family
 
 
-def _megabytes(process: int) -> float:
+def megabytes(process: int) -> float:
     """Proportional set size: pages that several processes share are divided among them."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
