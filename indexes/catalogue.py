@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from embedkit.dicom import FoundFile
 from embedkit.indexes.image_rows import ImageRow, path_text
 
-COLUMNS = ("path", "size", "mtime_ns", "content_sha256", "reason")
+COLUMNS = ("path", "size", "mtime_ns", "content_blake3", "reason")
 _PASSING = {"unreadable", "out-of-memory", "decoder-timeout", "decoder-crashed", "unexpected-error"}
 """Reasons that may be gone at the next run though the file is the same."""
 
@@ -22,7 +22,7 @@ class Catalogue:
     def __init__(self, table: pa.Table, *, more_modalities: bool) -> None:
         self._first_row = {path: row for row, path in reversed(list(enumerate(table["path"].to_pylist())))}
         self._sizes, self._times = table["size"].to_numpy(), table["mtime_ns"].to_numpy()
-        self._contents, self._reasons = table["content_sha256"], table["reason"]
+        self._contents, self._reasons = table["content_blake3"], table["reason"]
         retried = _PASSING | {"other-modality"} if more_modalities else _PASSING
         self._read_again = pc.is_in(self._reasons, value_set=pa.array(retried, pa.string())).to_numpy()
         self._seen = np.zeros(table.num_rows, bool)
@@ -41,7 +41,7 @@ class Catalogue:
         known = self._first_row.get(row.path, -1)
         if known < 0:
             return "new"
-        return "unchanged" if self._contents[known].as_py() == row.content_sha256 else "changed"
+        return "unchanged" if self._contents[known].as_py() == row.content_blake3 else "changed"
 
     def holds(self, row: ImageRow) -> bool:
         """Tell whether a rejected file stands in the index just like this, so that a new row would say nothing new."""

@@ -15,7 +15,7 @@ class ImageRow:
     path: str
     size: int
     mtime_ns: int
-    content_sha256: str
+    content_blake3: str
     facts: InstanceFacts
     frame: int = 0
     reason: str = ""

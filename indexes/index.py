@@ -83,7 +83,7 @@ class Index:
         Raises
         ------
         IndexFolderError
-            ``index-absent``, ``index-damaged``, ``index-unreadable`` or ``index-too-new``.
+            ``index-absent``, ``index-damaged``, ``index-unreadable``, ``index-too-new`` or ``index-too-old``.
         """
         folder = Path(path)
         manifest = read_newest_manifest(folder)

@@ -16,7 +16,7 @@ from typing import Any
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.storage import remove_files, write_bytes
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPACE_NAME = re.compile(r"(?!images$)[a-z0-9][a-z0-9_-]{0,63}")
 _MANIFEST_NAME = re.compile(r"manifest-(\d{6,})\.json")
 _TRIES = 5
@@ -178,8 +178,8 @@ def read_newest_manifest(folder: Path) -> Manifest:
     Raises
     ------
     IndexFolderError
-        ``index-absent``, ``index-unreadable``, ``index-damaged`` where no manifest is whole, ``index-too-new`` where
-        the newest one was written by a later version of the program.
+        ``index-absent``, ``index-unreadable``, ``index-damaged`` where no manifest is whole, ``index-too-new`` or
+        ``index-too-old`` where the newest one was written by another version of the program.
     """
     for _ in range(_TRIES):
         try:
@@ -220,13 +220,15 @@ def read_manifest(folder: Path, number: int) -> Manifest:
         raise IndexFolderError("index-damaged", f"{path}: its checksum does not hold")
     try:
         content = json.loads(body)
-        newer = content["format"] > FORMAT_VERSION
-        if not newer:
+        written = content["format"]
+        if written == FORMAT_VERSION:
             return _from_json(number, content)
+        newer = written > FORMAT_VERSION
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IndexFolderError("index-damaged", f"{path}: it is not a manifest of this program") from error
-    message = f"{folder}: format {content['format']} was written by a newer embedkit; this one reads {FORMAT_VERSION}"
-    raise IndexFolderError("index-too-new", message)
+    message = f"{folder}: format {written} was written by {'a newer' if newer else 'an older'} embedkit; "
+    message += f"this one reads {FORMAT_VERSION}" if newer else "embed into a new folder"
+    raise IndexFolderError("index-too-new" if newer else "index-too-old", message)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -279,17 +281,17 @@ def _compact(value: object) -> str:
 
 def _from_json(number: int, content: dict[str, Any]) -> Manifest:
     """Build a manifest; raises ValueError, KeyError, TypeError or AttributeError for anything that is none."""
-    graphs = content.get("graphs", {})  # an index of an earlier version has none
+    graphs = content["graphs"]
     if not all(SPACE_NAME.fullmatch(name) for name in (*content["spaces"], *content["search"], *graphs)):
         raise ValueError("a space's name becomes part of a file's name")
-    labels, table = content["labels"], content.get("table")  # nor this
+    labels, table = content["labels"], content["table"]
     return Manifest(
         number,
         content["patient_key"],
         {name: Space(**space) for name, space in content["spaces"].items()},
         tuple(_shard_from_json(shard) for shard in content["shards"]),
         {
-            name: SearchFile(int(file["number"]), file["sha256"], file["ids"], file.get("mtime_ns", 0))
+            name: SearchFile(int(file["number"]), file["sha256"], file["ids"], int(file["mtime_ns"]))
             for name, file in content["search"].items()
         },
         {

@@ -21,7 +21,7 @@ from embedkit.indexes.manifest import Manifest, images_name, vectors_name
 from embedkit.indexes.shards import FACTS_SCHEMA, read_facts, read_vectors
 
 VANISHED = "vanished"
-_IDENTITY = ("path", "frame", "sop_instance_uid", "content_sha256", "reason")
+_IDENTITY = ("path", "frame", "sop_instance_uid", "content_blake3", "reason")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _set_repeats_aside(
     np.minimum.at(first, uid[image], path[image])
     np.maximum.at(last, uid[image], path[image])
     contested = np.flatnonzero((first < last)[uid] & usable)
-    paths, contents = (stored[name].take(contested).to_pylist() for name in ("path", "content_sha256"))
+    paths, contents = (stored[name].take(contested).to_pylist() for name in ("path", "content_blake3"))
     rows = list(zip(contested, uid[contested], contents, paths, strict=True))
     present = {(instance, content) for row, instance, content, _ in rows if live[row]}
     kept: dict[int, str] = {}

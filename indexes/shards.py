@@ -31,7 +31,7 @@ FACTS_SCHEMA = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("size", pa.int64(), nullable=False),
         pa.field("mtime_ns", pa.int64(), nullable=False),
-        pa.field("content_sha256", pa.string(), nullable=False),
+        pa.field("content_blake3", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("notes", pa.list_(pa.string()), nullable=False),
         *(
@@ -81,7 +81,7 @@ def read_vectors(path: Path, rows: int, dimension: int, wanted: NDArray[np.int64
     first, stop = groups.start * _VECTORS_A_GROUP, min(groups.stop * _VECTORS_A_GROUP, rows)
     table = read_table(path, schema, groups=groups)
     if len(table) == rows:
-        first = 0  # an index of an earlier version has one group
+        first = 0  # it has one group, or no more than are wanted
     else:
         _check_rows(path, table, stop - first)
     chunks = table["vector"].chunks

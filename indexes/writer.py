@@ -151,7 +151,8 @@ def open_writer(folder: Path) -> Iterator[IndexWriter]:
     Raises
     ------
     IndexFolderError
-        ``index-foreign``, ``index-locked``, ``index-damaged``, ``index-too-new``, ``index-full``, ``index-read-only``.
+        ``index-foreign``, ``index-locked``, ``index-damaged``, ``index-too-new``, ``index-too-old``, ``index-full``,
+        ``index-read-only``.
     """
     _refuse_foreign(folder)
     for part in (folder, folder / "shards", folder / "faiss"):

@@ -25,7 +25,6 @@ from pydicom.uid import UID
 from embedkit.dicom.bit_planes import drop_bit_planes, join_scales
 from embedkit.dicom.codestreams import JPEG_2000, Codestream
 from embedkit.dicom.layout import PixelLayout, to_stored_values
-from embedkit.dicom.reasons import reject
 
 Array = NDArray[np.integer]
 
@@ -75,16 +74,6 @@ def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photomet
 def has_planes(stream: Codestream) -> bool:
     """Whether the lowest bit-planes of the codestream may be left undecoded."""
     return stream.coding == "jpeg-2000" and stream.samples == 1 and 8 < stream.bits <= 16
-
-
-def decode_rle(frame: bytes, layout: PixelLayout) -> Array:
-    """Decode RLE (PS3.5 annex G) to unsigned integers (rows, columns) or (rows, columns, samples)."""
-    if layout.frame_bytes > 64 * len(frame):  # two bytes give 128 at best: the rest is claimed, not there
-        raise reject("truncated")
-    decoded = np.empty(layout.rows * layout.columns * layout.samples * layout.dtype.itemsize, np.uint8)
-    imagecodecs.dicomrle_decode(frame, layout.dtype, out=decoded.data)
-    planes = decoded.view(layout.dtype).reshape(layout.samples, layout.rows, layout.columns)
-    return planes[0] if layout.samples == 1 else planes.transpose(1, 2, 0)
 
 
 def decode_slowly(frame: bytes, layout: PixelLayout, transfer_syntax: str) -> Array:

@@ -18,12 +18,13 @@ from pydicom.uid import (
 
 from embedkit.dicom.codestreams import Codestream, read_codestream
 from embedkit.dicom.colours import colours_to_grey, palette_to_grey
-from embedkit.dicom.decoders import decode_codestream, decode_rle, decode_slowly, has_planes
+from embedkit.dicom.decoders import decode_codestream, decode_slowly, has_planes
 from embedkit.dicom.encapsulation import split_encapsulated
 from embedkit.dicom.header import Header
 from embedkit.dicom.layout import PixelLayout, to_stored_values
 from embedkit.dicom.native import decode_native, split_native
 from embedkit.dicom.reasons import reject
+from embedkit.dicom.rle import decode_rle
 from embedkit.errors import RejectedFile
 
 Array = NDArray[np.integer]

@@ -19,7 +19,7 @@ from embedkit.image.picture import clean
 class PreparedFile:
     """What an index keeps of one file: its facts and pictures, or the reason why it has none."""
 
-    content_sha256: str
+    content_blake3: str
     """Of the file's bytes, in hex; "" where they could not be read."""
     facts: InstanceFacts | None
     """None where the file was rejected."""
@@ -33,12 +33,12 @@ class PreparedFile:
 def prepare_file(found: FoundFile, options: ReadingOptions) -> PreparedFile:
     """Read a file and clean its frames. A file that cannot become a picture comes back with the reason."""
     cv2.setNumThreads(1)  # one process a core is parallel enough
-    sha256 = ""
+    digest = ""
     try:
         content = load_content(found, options)
-        sha256 = content.sha256
+        digest = content.blake3
         read = read_content(content, options)
     except RejectedFile as rejection:
-        return PreparedFile(sha256, None, reason=rejection.reason)
+        return PreparedFile(digest, None, reason=rejection.reason)
     pictures = tuple(clean(frame) for frame in read.frames)
-    return PreparedFile(sha256, read.facts, pictures, notes=read.notes)
+    return PreparedFile(digest, read.facts, pictures, notes=read.notes)

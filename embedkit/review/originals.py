@@ -31,7 +31,7 @@ class Original:
     """One frame of a file of the index."""
 
     path: Path
-    content_sha256: str
+    content_blake3: str
     frame: int
 
 
@@ -44,7 +44,7 @@ def read_original(original: Original, options: ReadingOptions) -> Radiograph:
         ``changed-file``, or as `load_content` and `read_radiograph` do.
     """
     content = load_content(FoundFile(original.path), options)
-    if content.sha256 != original.content_sha256:
+    if content.blake3 != original.content_blake3:
         raise RejectedFile("changed-file")
     return read_radiograph(content, original.frame, options)
 
@@ -71,7 +71,7 @@ class Originals:
         if root is not None and not root.is_dir():
             raise UsageError("root-not-found", f"{root}: no such folder")
         self._index, self._root = index, root
-        columns = ("path", "content_sha256", "frame")
+        columns = ("path", "content_blake3", "frame")
         self._paths, self._hashes, self._frames = (index.images[name].to_pylist() for name in columns)
         # What was taken into the index is read again, whatever its modality.
         options = ReadingOptions(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
+from blake3 import blake3
 from numpy.typing import NDArray
 from pydicom import Dataset, FileMetaDataset, dcmwrite
 from pydicom.encaps import encapsulate
@@ -160,7 +160,7 @@ def read_stored(content: bytes, target_side: int | None = None) -> list[Array]:
 
 def read_bytes(content: bytes, **options: Any) -> ReadFile:
     """What `read_content` makes of a file; `options` are those of `ReadingOptions`."""
-    return read_content(FileContent(content, hashlib.sha256(content).hexdigest()), ReadingOptions(**options))
+    return read_content(FileContent(content, blake3(content).hexdigest()), ReadingOptions(**options))
 
 
 def reason_of(content: bytes, **options: Any) -> str:

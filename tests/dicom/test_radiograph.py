@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import cv2
 import numpy as np
 import pytest
+from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,7 +80,7 @@ def test_padding_alone_is_black() -> None:
 
 
 def read(data: bytes, frame: int = 1) -> Radiograph:
-    return read_radiograph(FileContent(data, hashlib.sha256(data).hexdigest()), frame, ReadingOptions(target_side=None))
+    return read_radiograph(FileContent(data, blake3(data).hexdigest()), frame, ReadingOptions(target_side=None))
 
 
 def test_a_file_is_read_at_full_size_frame_by_frame(tools) -> None:

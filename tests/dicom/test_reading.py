@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import random
@@ -14,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from blake3 import blake3
 from pydicom import Dataset, dcmread
 
 from embedkit.dicom import (
@@ -51,7 +51,7 @@ def test_the_code_uses_every_reason_and_no_other():
 
 def test_a_good_file(tools, good):
     result = tools.read(good)
-    assert result.content_sha256 == hashlib.sha256(good).hexdigest()
+    assert result.content_blake3 == blake3(good).hexdigest()
     assert result.notes == ()
     (frame,) = result.frames
     assert frame.dtype == np.uint8
@@ -157,8 +157,8 @@ def test_load_content(tmp_path, good):
     path.write_bytes(good)
     (found,) = find_files([path])
     content = load_content(found, ReadingOptions())
-    assert (content.data, content.sha256) == (good, hashlib.sha256(good).hexdigest())
-    assert read_file(found, ReadingOptions()).content_sha256 == content.sha256
+    assert (content.data, content.blake3) == (good, blake3(good).hexdigest())
+    assert read_file(found, ReadingOptions()).content_blake3 == content.blake3
 
 
 def test_files_that_cannot_be_loaded(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -48,6 +49,14 @@ def test_outcomes_come_in_the_order_of_the_items(functions):
         assert list(pool.map(range(50))) == [(item, 2 * item) for item in range(50)]
         assert list(pool.map([])) == []
         assert list(pool.map([7])) == [(7, 14)]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc's")
+def test_a_worker_keeps_the_memory_of_one_item_for_the_next(functions):
+    size = 13 << 20  # bytes; 3,328 pages
+    with WorkerPool(functions.page_faults_of, workers=1) as pool:
+        first, *_, last = [faults for _, faults in pool.map([size] * 4)]
+    assert last < 200, first
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import time
@@ -22,6 +23,13 @@ def double(item: int) -> int:
 
 def process_id(item: int) -> int:
     return os.getpid()
+
+
+def page_faults_of(size: int) -> int:
+    """How many pages the kernel has to find for three arrays of that many bytes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    _ = [bytearray(b"1") * size for _ in range(3)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def misbehave(item: str) -> object:

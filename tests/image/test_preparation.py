@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from pathlib import Path
 
 import cv2
 import numpy as np
+from blake3 import blake3
 
 from embedkit.dicom.files import FoundFile
 from embedkit.dicom.reading import ReadingOptions
@@ -26,7 +26,7 @@ def test_a_radiograph_comes_back_with_facts_and_picture(tmp_path: Path) -> None:
     assert prepared.reason == ""
     assert prepared.facts is not None
     assert (prepared.facts.rows, prepared.facts.columns) == grey.shape
-    assert prepared.content_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert prepared.content_blake3 == blake3(path.read_bytes()).hexdigest()
     assert [picture.shape for picture in prepared.pictures] == [(PICTURE_SIDE, PICTURE_SIDE)]
     assert np.array_equal(prepared.pictures[0], clean(grey))
     travelled = pickle.loads(pickle.dumps(prepared))
@@ -36,8 +36,8 @@ def test_a_radiograph_comes_back_with_facts_and_picture(tmp_path: Path) -> None:
 def test_a_file_that_is_no_image_comes_back_with_the_reason_and_its_hash(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("scanner log")
-    sha256 = hashlib.sha256(b"scanner log").hexdigest()
-    assert prepare_file(found(path), ReadingOptions()) == PreparedFile(sha256, None, reason="not-an-image")
+    digest = blake3(b"scanner log").hexdigest()
+    assert prepare_file(found(path), ReadingOptions()) == PreparedFile(digest, None, reason="not-an-image")
 
 
 def test_what_cannot_be_read_has_no_hash(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def naive_rows(stored: list[tuple[str, str, str, str, bool]]) -> dict[str, tuple
 
 def resolve_rows(stored: list[tuple[str, str, str, str, bool]]) -> list[tuple[str, int, str]]:
     """Path, row and reason of the rows that count."""
-    names = ("path", "frame", "sop_instance_uid", "content_sha256", "reason")
+    names = ("path", "frame", "sop_instance_uid", "content_blake3", "reason")
     values = {name: [row[at] for row in stored] for name, at in zip(names, (0, 0, 1, 2, 3), strict=True)}
     values["frame"] = [1] * len(stored)
     schema = pa.schema([FACTS_SCHEMA.field(name) for name in names])

@@ -131,17 +131,21 @@ def test_a_damaged_newest_manifest_gives_way_to_the_one_before(tmp_path: Path, r
         assert caught.value.reason == "index-damaged"
 
 
-def test_an_index_of_a_later_version_is_refused(tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("version", "refusal"), [(99, "new"), (1, "old")])
+def test_an_index_of_another_version_is_refused(
+    tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch, version: int, refusal: str
+) -> None:
     write_dump(tmp_path / "dump", 2)
     run()
     index = tmp_path / "index"
-    with monkeypatch.context() as later:
-        later.setattr("embedkit.indexes.manifest.FORMAT_VERSION", 99)
-        write_manifest(index, read_newest_manifest(index))
+    manifest = read_newest_manifest(index)
+    with monkeypatch.context() as other:
+        other.setattr("embedkit.indexes.manifest.FORMAT_VERSION", version)
+        write_manifest(index, manifest)
     for use in (Index.open, verify, lambda path: run(None, path)):
-        with pytest.raises(IndexFolderError, match="newer embedkit") as caught:
+        with pytest.raises(IndexFolderError, match=f"{refusal}er embedkit") as caught:
             use(index)
-        assert caught.value.reason == "index-too-new"
+        assert caught.value.reason == f"index-too-{refusal}"
 
 
 def test_a_manifest_cannot_name_a_file_outside_its_folder(tmp_path: Path, run: Embed) -> None:

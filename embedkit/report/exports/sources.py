@@ -21,10 +21,10 @@ def read_source(index: Index, row: int, root: Path | None = None) -> Header:
         ``changed-file`` where the content is not that which was embedded, ``not-dicom``, or as `load_content` and
         `read_header` do.
     """
-    path, sha256 = (index.images[name][row].as_py() for name in ("path", "content_sha256"))
+    path, digest = (index.images[name][row].as_py() for name in ("path", "content_blake3"))
     options = ReadingOptions()
     content = load_content(FoundFile(find_original(path, root)), options)
-    if content.sha256 != sha256:
+    if content.blake3 != digest:
         raise RejectedFile("changed-file")
     kind = kind_of(content.data)
     if kind not in {FileKind.DICOM, FileKind.BARE_DICOM}:
