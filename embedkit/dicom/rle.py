@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from typing import cast
 
 import cv2
 import imagecodecs
@@ -54,6 +55,7 @@ def _split_segments(frame: bytes, expected: int) -> list[memoryview]:
 def _decode_segment(segment: memoryview, rows: int, columns: int) -> NDArray[np.uint8]:
     """One byte of every pixel (rows, columns)."""
     plane = np.empty((rows, columns), np.uint8)
-    if len(imagecodecs.packbits_decode(segment, out=plane.reshape(-1).data)) != plane.size:
+    readable = cast("bytes", segment)  # any buffer is, whatever its type hints say
+    if len(imagecodecs.packbits_decode(readable, out=plane.reshape(-1).data)) != plane.size:
         raise ValueError("the segment is too short")
     return plane
