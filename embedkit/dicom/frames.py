@@ -99,11 +99,23 @@ class FrameReader:
 
     def _decode(self, frame: bytes | memoryview) -> Array:
         syntax, pixels = self._header.transfer_syntax, self._header.pixels
-        if isinstance(frame, memoryview):
+        if syntax in NATIVE:
             vr = "" if pixels is None else pixels.vr
-            return decode_native(frame, self._layout, vr, big_endian=syntax == ExplicitVRBigEndian)
-        stream = None if syntax == RLELossless else self._check(read_codestream(frame))
-        if stream is not None and stream.coding == "jpeg-ls":
+            return decode_native(memoryview(frame), self._layout, vr, big_endian=syntax == ExplicitVRBigEndian)
+        return self._decode_rle(frame) if syntax == RLELossless else self._decode_codestream(bytes(frame))
+
+    def _decode_rle(self, frame: bytes | memoryview) -> Array:
+        try:
+            decoded = decode_rle(frame, self._layout)
+        except (RejectedFile, MemoryError):
+            raise
+        except Exception:
+            return self._decode_slowly(bytes(frame))
+        return to_stored_values(decoded, self._layout.bits_stored, signed=self._layout.signed)
+
+    def _decode_codestream(self, frame: bytes) -> Array:
+        stream = self._check(read_codestream(frame))
+        if stream.coding == "jpeg-ls":
             frame += _END_OF_IMAGE  # where it is missing, CharLS needs seconds to notice
         reduction, planes = self._reduction(), self._spare_planes(stream)
         # A codestream may have fewer levels than usual, and a picture use a small part of its grey scale.
@@ -122,10 +134,8 @@ class FrameReader:
             raise reject("decode-failed")
         return stream
 
-    def _decode_fast(self, frame: bytes, stream: Codestream | None, reduction: int, planes: int) -> Array:
+    def _decode_fast(self, frame: bytes, stream: Codestream, reduction: int, planes: int) -> Array:
         layout = self._layout
-        if stream is None:
-            return to_stored_values(decode_rle(frame, layout), layout.bits_stored, signed=layout.signed)
         decoded = decode_codestream(frame, stream, reduction, layout.photometric, planes)
         if planes and _middle_spread(decoded) < GREY_STEPS // 4 << planes:
             raise ValueError("too few greys would be left")
@@ -152,9 +162,9 @@ class FrameReader:
             reduction *= 2
         return reduction
 
-    def _spare_planes(self, stream: Codestream | None) -> int:
+    def _spare_planes(self, stream: Codestream) -> int:
         """The lowest bit-planes without which `GREY_STEPS` are left of the grey scale; 0 where each value counts."""
-        if stream is None or self._target_side is None or self._padding is not None or not has_planes(stream):
+        if self._target_side is None or self._padding is not None or not has_planes(stream):
             return 0
         steps = min(self._grey_scale, 1 << min(self._layout.bits_stored, stream.bits)) / GREY_STEPS
         return int(math.log2(steps)) if steps >= 1 else 0
