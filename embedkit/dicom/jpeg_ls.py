@@ -1,9 +1,9 @@
 """Large frames of lossless JPEG-LS (ISO 14495-1), by a decoder of our own that takes little over half of CharLS's time.
 
-numba compiles it (`jpeg_ls_kernel`) when a process has met a few large frames: to load it takes 0.4 s, as much as nine
-frames of 6.6 megapixels gain. To compile it takes 2 s, once for an installation (and for each worker that begins before
-the first has kept the result): it is used only where the result can be kept. Whatever is out of the ordinary (colours,
-near-lossless, restarts, damage) is CharLS's.
+numba compiles it (`jpeg_ls_kernel`) when a process meets its second large frame or third: where two are, more will be.
+To load it takes 0.4 s, as much as nine frames of 6.6 megapixels gain; to compile it takes 2 s, once for an
+installation (and for each worker that begins before the first has kept the result). So it is used only where the result
+can be kept. Whatever is out of the ordinary (colours, near-lossless, restarts, damage) is CharLS's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from embedkit.dicom.sandbox import unhurried
 
 LARGE = 2 << 20
 """Pixels of a frame from which on it counts."""
-WORTH_LOADING = 20 << 20
+WORTH_LOADING = 4 << 20
 """Pixels of large frames that a process leaves to CharLS before it loads the decoder."""
 
 _FRAME_HEADER, _PRESETS, _SCAN, _COMMENT, _FILL = 0xFFF7, 0xFFF8, 0xFFDA, 0xFFFE, 0xFFFF  # C.1
