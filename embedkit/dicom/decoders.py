@@ -24,6 +24,7 @@ from pydicom.uid import UID
 
 from embedkit.dicom.bit_planes import drop_bit_planes, join_scales
 from embedkit.dicom.codestreams import JPEG_2000, Codestream
+from embedkit.dicom.jpeg_ls import decode_large
 from embedkit.dicom.layout import PixelLayout, to_stored_values
 
 Array = NDArray[np.integer]
@@ -63,7 +64,8 @@ def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photomet
     if stream.coding in {"jpeg", "jpeg-lossless"}:
         return np.asarray(imagecodecs.jpeg8_decode(frame))
     if stream.coding == "jpeg-ls":
-        return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream)
+        large = decode_large(frame, stream)
+        return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream) if large is None else large
     if stream.coding == "htj2k" and stream.samples == 1 and 8 < stream.bits < 16:
         return _decode_htj2k(frame, stream, reduction)
     if planes:

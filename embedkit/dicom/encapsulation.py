@@ -12,10 +12,11 @@ from embedkit.dicom.codestreams import begins_codestream
 from embedkit.dicom.reasons import reject
 
 _ITEM = 0xE000
+_MARKERS = 16  # bytes, more than the longest beginning of a codestream
 
 
-def split_encapsulated(value: memoryview, *, rle: bool) -> list[bytes]:
-    """The compressed frames in the value of an encapsulated Pixel Data element, in order.
+def split_encapsulated(value: memoryview, *, rle: bool) -> list[memoryview] | list[bytes]:
+    """The compressed frames in the value of an encapsulated Pixel Data element, in order; RLE is not copied.
 
     Raises
     ------
@@ -25,16 +26,16 @@ def split_encapsulated(value: memoryview, *, rle: bool) -> list[bytes]:
     fragments = _read_fragments(value)
     if rle:
         return fragments
-    frames: list[list[bytes]] = []
+    frames: list[list[memoryview]] = []
     for fragment in fragments:
-        if not frames or begins_codestream(fragment):
+        if not frames or begins_codestream(bytes(fragment[:_MARKERS])):
             frames.append([])
         frames[-1].append(fragment)
     return [b"".join(frame) for frame in frames]
 
 
-def _read_fragments(value: memoryview) -> list[bytes]:
-    items: list[bytes] = []
+def _read_fragments(value: memoryview) -> list[memoryview]:
+    items: list[memoryview] = []
     position = 0
     while position + 8 <= len(value):
         group, element, length = struct.unpack_from("<HHL", value, position)
@@ -43,7 +44,7 @@ def _read_fragments(value: memoryview) -> list[bytes]:
         position += 8 + length
         if position > len(value):
             raise reject("truncated")
-        items.append(bytes(value[position - length : position]))
+        items.append(value[position - length : position])
     fragments = [item for item in items[1:] if len(item)]  # the first item is the Basic Offset Table
     if not fragments:
         raise reject("truncated")

@@ -43,6 +43,7 @@ MAX_REDUCTION = 32
 GREY_STEPS = 1024
 """Steps that must be left of a grey scale which is shown in 256."""
 
+_BAND = 64  # rows of means that are worked out at a time, so that all of it stays in the cache
 _END_OF_IMAGE = b"\xff\xd9"
 
 
@@ -98,11 +99,23 @@ class FrameReader:
 
     def _decode(self, frame: bytes | memoryview) -> Array:
         syntax, pixels = self._header.transfer_syntax, self._header.pixels
-        if isinstance(frame, memoryview):
+        if syntax in NATIVE:
             vr = "" if pixels is None else pixels.vr
-            return decode_native(frame, self._layout, vr, big_endian=syntax == ExplicitVRBigEndian)
-        stream = None if syntax == RLELossless else self._check(read_codestream(frame))
-        if stream is not None and stream.coding == "jpeg-ls":
+            return decode_native(memoryview(frame), self._layout, vr, big_endian=syntax == ExplicitVRBigEndian)
+        return self._decode_rle(frame) if syntax == RLELossless else self._decode_codestream(bytes(frame))
+
+    def _decode_rle(self, frame: bytes | memoryview) -> Array:
+        try:
+            decoded = decode_rle(frame, self._layout)
+        except (RejectedFile, MemoryError):
+            raise
+        except Exception:
+            return self._decode_slowly(bytes(frame))
+        return to_stored_values(decoded, self._layout.bits_stored, signed=self._layout.signed)
+
+    def _decode_codestream(self, frame: bytes) -> Array:
+        stream = self._check(read_codestream(frame))
+        if stream.coding == "jpeg-ls":
             frame += _END_OF_IMAGE  # where it is missing, CharLS needs seconds to notice
         reduction, planes = self._reduction(), self._spare_planes(stream)
         # A codestream may have fewer levels than usual, and a picture use a small part of its grey scale.
@@ -121,10 +134,8 @@ class FrameReader:
             raise reject("decode-failed")
         return stream
 
-    def _decode_fast(self, frame: bytes, stream: Codestream | None, reduction: int, planes: int) -> Array:
+    def _decode_fast(self, frame: bytes, stream: Codestream, reduction: int, planes: int) -> Array:
         layout = self._layout
-        if stream is None:
-            return to_stored_values(decode_rle(frame, layout), layout.bits_stored, signed=layout.signed)
         decoded = decode_codestream(frame, stream, reduction, layout.photometric, planes)
         if planes and _middle_spread(decoded) < GREY_STEPS // 4 << planes:
             raise ValueError("too few greys would be left")
@@ -151,9 +162,9 @@ class FrameReader:
             reduction *= 2
         return reduction
 
-    def _spare_planes(self, stream: Codestream | None) -> int:
+    def _spare_planes(self, stream: Codestream) -> int:
         """The lowest bit-planes without which `GREY_STEPS` are left of the grey scale; 0 where each value counts."""
-        if stream is None or self._target_side is None or self._padding is not None or not has_planes(stream):
+        if self._target_side is None or self._padding is not None or not has_planes(stream):
             return 0
         steps = min(self._grey_scale, 1 << min(self._layout.bits_stored, stream.bits)) / GREY_STEPS
         return int(math.log2(steps)) if steps >= 1 else 0
@@ -183,7 +194,8 @@ def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None
         return stored
     rows, columns = stored.shape[0] // step, stored.shape[1] // step
     whole = stored[: rows * step, : columns * step]
-    means = _area_means(whole, rows, columns)
+    fast = step > 2 and _sums_fit(stored, step)  # by 2 OpenCV is faster, and rounds halves up
+    means = _means_of_sums(whole, rows, columns, step) if fast else _area_means(whole, rows, columns)
     if padding is not None:
         hidden = ((whole >= padding[0]) & (whole <= padding[1])).astype(np.float32)
         touched = cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_AREA) > 0
@@ -196,3 +208,23 @@ def _area_means(values: Array, rows: int, columns: int) -> Array:
         means = cv2.resize(values.astype(np.float64), (columns, rows), interpolation=cv2.INTER_AREA)
         return np.rint(means).astype(values.dtype)
     return cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA).astype(values.dtype, copy=False)
+
+
+def _sums_fit(values: Array, step: int) -> bool:
+    """Whether `step` of the 16-bit values always have a sum of 16 bits."""
+    limits = np.iinfo(values.dtype)
+    if limits.bits != 16 or step * int(values.max()) > limits.max:
+        return False
+    return limits.min == 0 or step * int(values.min()) >= limits.min
+
+
+def _means_of_sums(values: Array, rows: int, columns: int, step: int) -> Array:
+    """What `_area_means` gives, where `_sums_fit`, in two thirds of the time: numpy adds whole rows very fast."""
+    means = np.empty((rows, columns), values.dtype)
+    for start in range(0, rows, _BAND):
+        band = values[start * step : (start + _BAND) * step].reshape(-1, step, step * columns)
+        sums = np.add.reduce(band, axis=1, dtype=values.dtype)
+        turned = cv2.transpose(sums).reshape(columns, step, len(sums))
+        totals = np.add.reduce(turned, axis=1, dtype=np.int32).T
+        means[start : start + _BAND] = np.rint(totals.astype(np.float32) * np.float32(1 / step**2))
+    return means

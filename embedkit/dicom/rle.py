@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from typing import cast
 
 import cv2
 import imagecodecs
@@ -21,7 +22,7 @@ _HEADER = struct.Struct("<16L")  # G.5: the number of segments, and where each o
 _MOST_FROM_A_BYTE = 64  # two bytes give 128 at best
 
 
-def decode_rle(frame: bytes, layout: PixelLayout) -> NDArray[np.integer]:
+def decode_rle(frame: bytes | memoryview, layout: PixelLayout) -> NDArray[np.integer]:
     """Decode one frame to unsigned integers (rows, columns) or (rows, columns, samples).
 
     Raises
@@ -43,7 +44,7 @@ def decode_rle(frame: bytes, layout: PixelLayout) -> NDArray[np.integer]:
     return whole.view(layout.dtype).reshape(shape if layout.samples > 1 else shape[:2])
 
 
-def _split_segments(frame: bytes, expected: int) -> list[memoryview]:
+def _split_segments(frame: bytes | memoryview, expected: int) -> list[memoryview]:
     count, *offsets = _HEADER.unpack_from(frame)
     bounds = [*offsets[:expected], len(frame)]
     if count != expected or bounds[0] < _HEADER.size or bounds != sorted(bounds):
@@ -54,6 +55,7 @@ def _split_segments(frame: bytes, expected: int) -> list[memoryview]:
 def _decode_segment(segment: memoryview, rows: int, columns: int) -> NDArray[np.uint8]:
     """One byte of every pixel (rows, columns)."""
     plane = np.empty((rows, columns), np.uint8)
-    if len(imagecodecs.packbits_decode(segment, out=plane.reshape(-1).data)) != plane.size:
+    readable = cast("bytes", segment)  # any buffer is, whatever its type hints say
+    if len(imagecodecs.packbits_decode(readable, out=plane.reshape(-1).data)) != plane.size:
         raise ValueError("the segment is too short")
     return plane

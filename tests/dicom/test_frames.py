@@ -186,6 +186,17 @@ def test_reduction_is_the_area_mean(dtype):
     assert np.abs(reduced - expected).max() <= 0.5 + 1e-3
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+@pytest.mark.parametrize("step", [3, 4, 5, 6, 11])
+@pytest.mark.parametrize("most", [7, 4095, 65535])
+def test_reduction_gives_what_opencv_gives(dtype, step, most):
+    info, side = np.iinfo(dtype), 130
+    random = np.random.default_rng(step)
+    values = random.integers(max(info.min, -most), min(info.max, most), (side * step + 1, 9 * step + 2)).astype(dtype)
+    expected = cv2.resize(values[: side * step, : 9 * step], (9, side), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(reduce_size(values, side), expected)
+
+
 @pytest.mark.parametrize("padding", [(65535, 65535), (-2000, -2000), (-2000, 0)])
 def test_padding_beyond_the_type_of_the_pixels(padding):
     values = np.full((64, 64), 100, np.uint8)

@@ -1,0 +1,268 @@
+"""What numba compiles to decode JPEG-LS (ISO 14495-1, ITU-T T.87): one component, lossless, as `jpeg_ls` hands it over.
+
+Every index is bounded whatever the stream says: pixels are masked to their bits, and so are the gradients that look up
+a table; the stream is checked for its end before each look at it; runs end with their row. What no encoder writes ends
+the decoding with -1. Signed and unsigned numbers are never mixed, for numba would make floating point of them; indices
+are unsigned, for it would make room for negative ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+U: Any = np.uint64
+I: Any = np.int64  # noqa: E741
+
+MOST_SEEN = 64  # RESET, C.2.4.1.1: a context's sums are halved when it has been met so often
+CONTEXTS = 365  # and two of run interruptions behind them
+A, B, N, C, K = (U(place) for place in range(5))
+"""Of a context, eight numbers apart: sum of error sizes, sum of errors, count, correction, Golomb parameter. Of run
+interruptions `B` is the count of negative errors. `C` is twice the correction, and 1 more where errors are turned."""
+
+
+def compiled(function: Function) -> Function:
+    """Compile for the types of the first call, and keep that where numba keeps it.
+
+    Raises
+    ------
+    RuntimeError
+        Where there is no place to keep it, or where numba is told not to compile.
+    """
+    if getattr(numba.config, "DISABLE_JIT", 0):
+        raise RuntimeError("uncompiled, it would take minutes")
+    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inlined(function: Function) -> Function:
+    """Compile as a part of whatever calls it: a call for each pixel takes a quarter of the time."""
+    return cast("Function", numba.njit(inline="always")(function))
+
+
+def _zeros_before(_context: Any, _word: Any) -> tuple[Any, Any]:
+    """How many bits of a uint64 are 0 before the first that is 1; 64 where none is."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return numba.uint64(numba.uint64), generate
+
+
+zeros_before: Any = intrinsic(_zeros_before)
+
+
+@compiled
+def unstuff(data: Any, words: Any, start: int, stream: Any) -> int:
+    """Take out the 0 that follows each byte of ones (A.1), from byte `start` up to the End of Image.
+
+    `data` is uint8 (n,), `words` the same as little-endian uint64, `stream` uint64 (n // 8 + 4,) takes the bits, the
+    first one highest. Returns their number, or -1 where another marker comes first, or none.
+    """
+    filled, rest, place, position = U(0), U(0), U(0), U(start)
+    after_ones = False
+    while True:
+        if not after_ones and position & U(7) == U(0) and position + U(8) <= U(data.size):
+            word = words[position >> U(3)]
+            if (~word - U(0x0101010101010101)) & word & U(0x8080808080808080) == U(0):  # none is 0xFF
+                word = _swapped(word)
+                stream[place] = rest | (word >> filled)
+                rest = (word << U(1)) << (U(63) - filled)
+                place += U(1)
+                position += U(8)
+                continue
+        if position >= U(data.size):
+            return -1
+        byte = U(data[position])
+        position += U(1)
+        if after_ones and byte >= U(0x80):
+            stream[place], stream[place + U(1)] = rest, U(0)
+            return I(place * U(64) + filled) - 8 if byte == U(0xD9) else -1
+        bits = U(7) if after_ones else U(8)
+        after_ones = byte == U(0xFF)
+        rest |= (byte << (U(64) - bits)) >> filled
+        filled += bits
+        if filled >= U(64):
+            filled -= U(64)
+            stream[place] = rest
+            rest = (byte << U(1)) << (U(63) - filled)
+            place += U(1)
+
+
+@compiled
+def _swapped(word: Any) -> Any:
+    word = ((word & U(0x00FF00FF00FF00FF)) << U(8)) | ((word >> U(8)) & U(0x00FF00FF00FF00FF))
+    word = ((word & U(0x0000FFFF0000FFFF)) << U(16)) | ((word >> U(16)) & U(0x0000FFFF0000FFFF))
+    return (word << U(32)) | (word >> U(32))
+
+
+@compiled
+def _ahead(stream: Any, position: Any) -> Any:
+    """The 64 bits from bit `position` on."""
+    word, bit = position >> U(6), position & U(63)
+    return (stream[word] << bit) | ((stream[word + U(1)] >> U(1)) >> (U(63) - bit))
+
+
+@compiled
+def _golomb(ahead: Any, k: Any, most: Any, depth: Any) -> tuple[Any, Any]:
+    """A limited Golomb code (A.5.3): its value, or -1, and its length; `most` zeros announce `depth` plain bits."""
+    zeros = zeros_before(ahead)
+    if zeros < most:
+        value = I((ahead << zeros) >> (~k & U(63))) + ((I(zeros) - 1) << I(k))
+        return (value if value <= I(1) << I(depth) else -1), zeros + k + U(1)
+    value = I(((ahead << (zeros & U(63))) << U(1)) >> (U(64) - depth)) + 1
+    return (value if zeros == most else -1), zeros + depth + U(1)
+
+
+@compiled
+def _learn(contexts: Any, c: Any, error: int) -> None:
+    """Update a context by an error (A.6), and work out its parameter for the next (A.5.1)."""
+    size, total, count = I(contexts[c + A]) + abs(error), I(contexts[c + B]) + error, I(contexts[c + N])
+    if count == MOST_SEEN:
+        size, total, count = size >> 1, total >> 1, count >> 1
+    count += 1
+    low, high = (total + count - 1) >> 63, -total >> 63  # all ones, where it is -count or less, where it is above 0
+    total = min(max(total + (count & low) - (count & high), 1 - count), 0)
+    correction = min(max((I(contexts[c + C]) >> 1) + low - high, -128), 127)
+    k = max(I(zeros_before(U(count))) - I(zeros_before(U(size))), 0)
+    k += I((count << k) < size)
+    turned = ((2 * total + count - 1) >> 63) & 1 if k == 0 else 0
+    contexts[c + A], contexts[c + B], contexts[c + N] = size, total, count
+    contexts[c + C], contexts[c + K] = (correction << 1) | turned, k
+
+
+@compiled
+def _run(stream: Any, end: Any, position: Any, left: int, state: Any, orders: Any) -> tuple[int, Any]:
+    """The length of a run of at most `left` pixels (A.7.1); and the position behind it, the end where it is none."""
+    length = 0
+    while position < end:
+        ahead = _ahead(stream, position)
+        order = U(orders[U(state[0])])
+        position += U(1)
+        if ahead >> U(63) == U(0):
+            length += I(((ahead << U(1)) >> U(1)) >> (U(63) - order))
+            return (length, position + order) if length < left else (0, end)
+        if length + (1 << I(order)) <= left:
+            length += 1 << I(order)
+            state[0] = min(31, state[0] + 1)
+        else:
+            length = left
+        if length == left:
+            return length, position
+    return 0, end
+
+
+@compiled
+def _interruption(contexts: Any, c: Any, value: int, k: int, kind: int) -> int:
+    """The error of the pixel that ends a run (A.7.2); `kind` is 1 where it has the same value beside and above."""
+    size, negative, count = I(contexts[c + A]), I(contexts[c + B]), I(contexts[c + N])
+    odd = (value + kind) & 1
+    error = (value + kind + odd) >> 1
+    if odd == I(k != 0 or 2 * negative >= count):
+        error = -error
+    negative += I(error < 0)
+    size += (value + 1 - kind) >> 1
+    if count == MOST_SEEN:
+        size, negative, count = size >> 1, negative >> 1, count >> 1
+    contexts[c + A], contexts[c + B], contexts[c + N] = size, negative, count + 1
+    return error
+
+
+@compiled
+def _end_run(
+    stream: Any, position: Any, contexts: Any, state: Any, orders: Any, depth: Any, beside: int, above: int
+) -> tuple[int, Any]:
+    """The pixel that ends a run, or -1; and the position behind it."""
+    kind = I(beside == above)
+    c = U(8 * (CONTEXTS + kind))
+    k, mean = 0, I(contexts[c + A]) + (I(contexts[c + N]) >> 1) * kind
+    while (I(contexts[c + N]) << k) < mean:
+        k += 1
+    limit = 2 * (I(depth) + max(8, I(depth))) - I(depth) - I(orders[U(state[0])]) - 2
+    value, length = _golomb(_ahead(stream, position), U(k), U(limit), depth)
+    if value < 0:
+        return -1, position
+    error = _interruption(contexts, c, value, k, kind)
+    state[0] = max(0, state[0] - 1)
+    pixel = above + (error if kind or above > beside else -error)
+    return pixel & ((1 << I(depth)) - 1), position + length
+
+
+@inlined
+def _regular(stream: Any, position: Any, contexts: Any, depth: Any, q: int, a: int, b: int, c: int) -> tuple[int, Any]:
+    """A pixel in context `q` between others (A.4 to A.6), or -1; and the position behind it."""
+    sign = q >> 63
+    context = U((q ^ sign) - sign) << U(3)
+    k, correction = U(contexts[context + K]), I(contexts[context + C])
+    most = U(2 * (I(depth) + max(8, I(depth))) - I(depth) - 1)
+    value, length = _golomb(_ahead(stream, position), k, most, depth)
+    if value < 0:
+        return -1, position
+    white = (1 << I(depth)) - 1
+    guess = min(max(a + b - c, min(a, b)), max(a, b))
+    guess = min(max(guess + (((correction >> 1) ^ sign) - sign), 0), white)
+    error = (value >> 1) ^ -((value & 1) ^ (correction & 1))
+    _learn(contexts, context, error)
+    return (guess + ((error ^ sign) - sign)) & white, position + length
+
+
+@compiled
+def decode(
+    stream: Any, bits: int, depth: int, columns: int, steps: Any, contexts: Any, orders: Any, padded: Any
+) -> bool:
+    """Decode `padded.size // (columns + 2) - 1` rows; whether all went well, to the end of the stream.
+
+    Parameters
+    ----------
+    stream, bits
+        As of `unstuff`.
+    steps : int8 (2 * 2 ** depth + 1,)
+        The quantised gradients (A.3.3), from -2 ** depth on.
+    contexts : int32 (8 * 367,)
+        As they are at the start; what they have become afterwards.
+    orders : int64 (32,)
+        The table J of A.2.1.
+    padded : uint16 ((rows + 1) * (columns + 2),)
+        Zeros; takes the pixels. Above the first row is another, before and after each row is another pixel.
+    """
+    zero, depth_, end, position = 1 << depth, U(depth), U(bits), U(0)
+    below, state = U(columns + 2), np.zeros(1, np.int64)
+    for row in range(padded.size // (columns + 2) - 1):
+        o = U(row * (columns + 2) + 1)  # the place above the pixel
+        last = o + U(columns - 1)
+        padded[last + U(1)], padded[o + below - U(1)] = padded[last], padded[o]
+        a, b, c = I(padded[o]), I(padded[o]), I(padded[o - U(1)])  # left, above, above left (figure A.1)
+        step = I(steps[U(b - c + zero)])
+        while o <= last:
+            d = I(padded[o + U(1)])  # above right
+            next_step = I(steps[U(d - b + zero)])
+            q = 81 * next_step + 9 * step + I(steps[U(c - a + zero)])
+            if q == 0:
+                length, position = _run(stream, end, position, I(last - o) + 1, state, orders)
+                for _ in range(length):
+                    padded[o + below] = a
+                    o += U(1)
+                if o > last:
+                    break
+                b, d = I(padded[o]), I(padded[o + U(1)])
+                next_step = I(steps[U(d - b + zero)])
+            if position >= end:
+                return False
+            if q == 0:
+                a, position = _end_run(stream, position, contexts, state, orders, depth_, a, b)
+            else:
+                a, position = _regular(stream, position, contexts, depth_, q, a, b, c)
+            if a < 0:
+                return False
+            padded[o + below] = a
+            b, c, step = d, b, next_step
+            o += U(1)
+    left = end - position
+    return bool(
+        position <= end and left < U(16) and (left == U(0) or _ahead(stream, position) >> (U(64) - left) == U(0))
+    )

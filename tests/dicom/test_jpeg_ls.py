@@ -1,0 +1,218 @@
+"""The compiled JPEG-LS decoder: what it takes is what CharLS and a second decoder read, and it takes nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import imagecodecs
+import jpeg_ls
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedkit.dicom import jpeg_ls as module
+from embedkit.dicom import jpeg_ls_kernel
+from embedkit.dicom.codestreams import Codestream, read_codestream
+from embedkit.dicom.jpeg_ls import decode_large, decode_scan, default_thresholds, read_scan
+from embedkit.dicom.sandbox import unhurried
+
+REPOSITORY = Path(__file__).parents[2]
+TELL = "from embedkit.dicom.jpeg_ls import _load; print(_load() is not None)"
+
+
+def pictures(bits: int) -> dict[str, np.ndarray]:
+    """Pictures that are noisy, smooth, flat and steep, of odd sizes."""
+    random, white = np.random.default_rng(bits), (1 << bits) - 1
+    ramp = np.linspace(0, white, 57)[None, :] * np.ones((41, 1))
+    made = {
+        "noise": random.integers(0, white, (31, 43), endpoint=True),
+        "ramp": ramp,
+        "grainy": np.clip(ramp + random.normal(0, white / 60 + 0.3, ramp.shape), 0, white),
+        "steps": np.repeat(np.repeat(random.integers(0, white, (6, 5), endpoint=True), 9, 0), 23, 1),
+        "specks": np.where(random.random((60, 500)) < 0.01, white, 0),
+        "flat": np.full((20, 300), white // 2),
+        "row": random.integers(0, white, (1, 70), endpoint=True),
+        "column": random.integers(0, white, (70, 1), endpoint=True),
+    }
+    for picture in made.values():
+        picture[0, 0] = white  # the encoder takes as many bits as the highest value needs
+    return {name: picture.astype(np.uint8 if bits <= 8 else np.uint16) for name, picture in made.items()}
+
+
+def encode(picture: np.ndarray, error: int = 0) -> bytes:
+    return bytes(jpeg_ls.encode_array(picture, lossy_error=error))
+
+
+def decode(encoded: bytes) -> np.ndarray | None:
+    scan = read_scan(encoded, read_codestream(encoded))
+    return decode_scan(jpeg_ls_kernel, encoded, scan) if scan else None
+
+
+@pytest.mark.parametrize("bits", range(2, 17))
+def test_bit_for_bit_as_charls_and_a_second_decoder(bits):
+    pylibjpeg = pytest.importorskip("libjpeg")
+    for name, picture in pictures(bits).items():
+        encoded = encode(picture)
+        assert read_codestream(encoded).bits == bits
+        decoded = decode(encoded)
+        assert decoded is not None, name
+        assert decoded.dtype == imagecodecs.jpegls_decode(encoded).dtype
+        np.testing.assert_array_equal(decoded, picture, name)
+        np.testing.assert_array_equal(pylibjpeg.decode(encoded).reshape(picture.shape), picture, name)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 64), (64, 3)])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_small_shapes(shape, kind):
+    picture = np.random.default_rng(0).integers(0, np.iinfo(kind).max, shape, kind, endpoint=True)
+    np.testing.assert_array_equal(decode(bytes(imagecodecs.jpegls_encode(picture))), picture)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    name=st.sampled_from(["noise", "grainy", "steps", "specks"]),
+    bits=st.sampled_from([2, 7, 8, 12, 16]),
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=4),
+    cut=st.one_of(st.just(1.0), st.floats(0, 1)),
+)
+def test_of_a_damaged_stream_it_reads_what_charls_reads_or_nothing(name, bits, flips, cut):
+    encoded = bytearray(encode(pictures(bits)[name]))
+    for place, change in flips:
+        encoded[int(place * len(encoded))] ^= change
+    damaged = bytes(encoded[: int(cut * len(encoded))]) + b"\xff\xd9"
+    try:
+        stream = read_codestream(damaged)
+    except Exception:
+        return
+    if stream.rows * stream.columns > 1 << 20 or not 2 <= stream.bits <= 16 or stream.samples != 1:
+        return
+    scan = read_scan(damaged, stream)
+    decoded = decode_scan(jpeg_ls_kernel, damaged, scan) if scan else None
+    if decoded is not None:
+        np.testing.assert_array_equal(decoded, imagecodecs.jpegls_decode(damaged))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    bits=st.integers(2, 16),
+    columns=st.integers(1, 40),
+    rows=st.integers(1, 40),
+    scan=st.binary(max_size=600),
+    ones=st.booleans(),
+)
+def test_any_bytes_stay_within_their_frame(bits, columns, rows, scan, ones):
+    header = b"\xff\xd8\xff\xf7" + struct.pack(">HBHHBBBB", 11, bits, rows, columns, 1, 1, 0x11, 0)
+    header += b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1, 0, 0, 0, 0)
+    filled = scan.replace(b"\xff", b"\xfe") * 4 if ones else bytes(200) + scan
+    decoded = decode(header + filled + b"\xff\xd9")
+    assert decoded is None or (decoded.shape == (rows, columns) and int(decoded.max()) < 1 << bits)
+
+
+def with_segment(encoded: bytes, marker: int, body: bytes) -> bytes:
+    return encoded[:2] + struct.pack(">HH", marker, len(body) + 2) + body + encoded[2:]
+
+
+def test_what_is_out_of_the_ordinary_is_left_to_charls():
+    picture = pictures(12)["grainy"]
+    plain = encode(picture)
+    assert decode(encode(picture, error=2)) is None
+    assert decode(with_segment(plain, 0xFFDD, b"\0\x08")) is None  # restarts
+    assert decode(plain.replace(b"\xff\xd9", b"\xff\xd0\0\0\xff\xd9")) is None
+    assert decode(plain[: len(plain) // 2]) is None
+    assert decode(plain[: len(plain) // 2] + b"\xff\xd9") is None
+    assert decode(plain[:-2] + bytes(8) + b"\xff\xd9") is None
+    for presets in ((2047, 0, 0, 0, 0), (0, 3, 2, 1, 0), (0, 0, 0, 0, 63), (0, 9, 9, 5000, 0)):
+        assert decode(with_segment(plain, 0xFFF8, b"\1" + struct.pack(">5H", *presets))) is None, presets
+    assert decode(with_segment(plain, 0xFFF8, b"\2" + bytes(10))) is None  # a mapping table
+    colours = bytes(imagecodecs.jpegls_encode(np.zeros((9, 9, 3), np.uint8)))
+    assert read_scan(colours, read_codestream(colours)) is None
+
+
+def test_presets_comments_and_applications_are_read():
+    picture = pictures(12)["grainy"]
+    plain = encode(picture)
+    usual = with_segment(plain, 0xFFF8, b"\1" + struct.pack(">5H", 4095, 18, 67, 276, 64))
+    noted = with_segment(with_segment(usual, 0xFFFE, b"note"), 0xFFE8, b"mrfx\0")
+    filled = noted[:2] + b"\xff" + noted[2:]
+    for encoded in (usual, noted, filled):
+        np.testing.assert_array_equal(decode(encoded), picture)
+    other = with_segment(plain, 0xFFF8, b"\1" + struct.pack(">5H", 4095, 20, 60, 300, 64))
+    scan = read_scan(other, read_codestream(other))
+    assert scan is not None
+    assert scan.thresholds == (20, 60, 300)
+
+
+@pytest.mark.parametrize(
+    ("white", "thresholds"), [(255, (3, 7, 21)), (4095, (18, 67, 276)), (65535, (18, 67, 276)), (3, (2, 3, 3))]
+)
+def test_default_thresholds(white, thresholds):
+    assert default_thresholds(white) == thresholds
+
+
+@pytest.fixture
+def loader(monkeypatch):
+    fresh = module._Loader()
+    monkeypatch.setattr(module, "_loader", fresh)
+    return fresh
+
+
+def test_it_is_loaded_when_a_process_has_met_a_few_large_frames(loader):
+    picture = np.random.default_rng(0).integers(0, 200, (1500, 1500), np.uint8)
+    encoded = encode(picture)
+    stream = read_codestream(encoded)
+    count = module.WORTH_LOADING // picture.size
+    assert all(decode_large(encoded, stream) is None for _ in range(count))
+    assert not loader.tried
+    for _ in range(2):
+        np.testing.assert_array_equal(decode_large(encoded, stream), picture)
+    small = Codestream("jpeg-ls", 400, 400, 1, 12)
+    assert decode_large(encoded, small) is None
+
+
+def test_where_it_cannot_be_had_charls_goes_on(loader, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("no place to keep it")
+
+    monkeypatch.setattr(module, "decode_scan", fail)
+    encoded = encode(np.full((1500, 1500), 9, np.uint8))
+    loader.pixels = module.WORTH_LOADING
+    for _ in range(3):
+        assert decode_large(encoded, read_codestream(encoded)) is None
+    assert loader.tried
+
+
+def test_two_processes_may_compile_it_at_once_and_neither_says_a_word(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-c", TELL]
+    running = [
+        subprocess.Popen(command, env=environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    assert [process.communicate() for process in running] == [(b"True\n", b"")] * 2
+    assert list(Path(tmp_path).rglob("*.nbc"))
+
+
+def test_with_no_place_to_keep_it_or_no_compiler_there_is_none():
+    nowhere = "import numba.core.caching; numba.core.caching.CacheImpl._locator_classes = []; "
+    for before, setting in ((nowhere, {}), ("", {"NUMBA_DISABLE_JIT": "1"})):
+        command = [sys.executable, "-W", "error", "-c", before + TELL]
+        done = subprocess.run(command, env=os.environ | setting, cwd=REPOSITORY, capture_output=True)
+        assert (done.stdout, done.stderr) == (b"False\n", b""), setting
+
+
+def test_the_clock_of_an_item_stands_still_meanwhile():
+    signal.setitimer(signal.ITIMER_REAL, 50)
+    try:
+        with unhurried(1000):
+            assert signal.getitimer(signal.ITIMER_REAL)[0] > 1000
+        assert 40 < signal.getitimer(signal.ITIMER_REAL)[0] <= 50
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    with unhurried():
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
