@@ -35,11 +35,10 @@ _CV2_FLAGS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-
-
 _FINEST_PLANES = 2
 """More planes that the finest wavelet level does without: its steps are then those of the grey that is shown."""
 _ROUNDED_DOWN = 1.0
+"""What dividing and the wavelet's own steps leave out on average, whatever the scale."""
 
 
 def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photometric: str, planes: int = 0) -> Array:

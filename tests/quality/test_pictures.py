@@ -7,10 +7,10 @@ import pytest
 
 from embedkit.errors import IndexFolderError
 from embedkit.heads import Neighbours
-from embedkit.quality.duplicates import find_duplicates
-from embedkit.quality.matching import match_detail
 from embedkit.image import encode_picture
 from embedkit.quality import pictures as pictures_module
+from embedkit.quality.duplicates import find_duplicates
+from embedkit.quality.matching import match_detail
 from embedkit.quality.pictures import THUMBNAIL, name_fault, score_unusable, shrink, survey_pictures
 
 from .conftest import draw_blank, draw_exposure
