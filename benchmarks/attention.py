@@ -1,6 +1,6 @@
 """What an encoder looks at that was trained with or without cleaning, and with or without gauges: the paper's figure 3.
 
-    python benchmarks/attention.py INDEX --work FOLDER [--epochs 20] [--view-size 64] [--batch-size 128] [--seed 0]
+    python benchmarks/attention.py INDEX --work FOLDER [--epochs 12] [--view-size 64] [--batch-size 128] [--seed 0]
 
 Of the index, paths, regions and patients are taken; the radiographs are read again from their files. One half of them,
 by lot, gets what a scanned film has, a bright frame and a tilt. All become pictures in two ways, cleaned or merely
@@ -151,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("index")
     parser.add_argument("--work", type=Path, required=True)
-    for name, value in {"epochs": 20, "view-size": 64, "batch-size": 128, "seed": 0}.items():
+    for name, value in {"epochs": 12, "view-size": 64, "batch-size": 128, "seed": 0}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)

@@ -248,7 +248,7 @@ def _start(settings: PretrainingSettings) -> tuple[nn.Module, EncoderConfig, str
     name, size = settings.method, settings.encoder_input_size
     if settings.start is not None:
         backbone, config, sha256 = read_weights(settings.start)
-        return backbone, replace(config, name=name, method=name, input_size=size), sha256
+        return backbone, replace(config, name=name, method=name, input_size=size, views=False), sha256
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         return build_backbone(), EncoderConfig(name, name, size, _MEAN, _STD), ""
