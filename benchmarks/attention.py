@@ -16,6 +16,7 @@ FOLDER keeps encoders and checkpoints: a run that was stopped goes on.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -146,6 +147,18 @@ def show(found: Interval) -> str:
     return f"{found.value:.1%} ({100 * found.low:.1f} to {100 * found.high:.1f})"
 
 
+def settle(arguments: argparse.Namespace, *, gauges: bool) -> PretrainingSettings:
+    """The settings of all trainings, which differ in the gauges alone."""
+    return PretrainingSettings(
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        view_size=arguments.view_size,
+        learning_rate=LEARNING_RATE,
+        augmentation=PRETRAINING if gauges else replace(PRETRAINING, gauges=(0, 0)),
+        seed=arguments.seed,
+    )
+
+
 def main() -> None:
     """Train what is not there yet, and print both tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -158,22 +171,13 @@ def main() -> None:
     archive = Archive.read(arguments.index, arguments.seed)
     rows = archive.judged()
     explainers, accuracy = {}, []
-    for kind in MAKE:
-        for gauges in (True, False):
-            name = f"{kind}, {'with' if gauges else 'without'} gauges"
-            path = arguments.work / f"{kind}-{'gauges' if gauges else 'none'}.safetensors"
-            settings = PretrainingSettings(
-                epochs=arguments.epochs,
-                batch_size=arguments.batch_size,
-                view_size=arguments.view_size,
-                learning_rate=LEARNING_RATE,
-                augmentation=PRETRAINING if gauges else replace(PRETRAINING, gauges=(0, 0)),
-                seed=arguments.seed,
-            )
-            train_encoder(path, archive.pictures[kind][~archive.held_out], settings)
-            head, right = learn_head(path, kind, archive)
-            explainers[name] = Explainer.load(str(path), head)
-            accuracy.append(describe_accuracy(name, right, archive))
+    for kind, gauges in itertools.product(MAKE, (True, False)):
+        name = f"{kind}, {'with' if gauges else 'without'} gauges"
+        path = arguments.work / f"{kind}-{'gauges' if gauges else 'none'}.safetensors"
+        train_encoder(path, archive.pictures[kind][~archive.held_out], settle(arguments, gauges=gauges))
+        head, right = learn_head(path, kind, archive)
+        explainers[name] = Explainer.load(str(path), head)
+        accuracy.append(describe_accuracy(name, right, archive))
     print(attention_markdown(compare_attention(explainers, archive.plain[rows], archive.groups[rows])))
     print(draw_table(accuracy))
 
