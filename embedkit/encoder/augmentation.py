@@ -164,7 +164,7 @@ def _crop_maps(n: int, ranges: Augmentation, generator: torch.Generator) -> Tens
 
 def _resample(pictures: Tensor, maps: Tensor, size: int) -> Tensor:
     """Bilinear, from the picture or, where a view would skip source pixels, from its half-size mean."""
-    grid = functional.affine_grid(maps.to(pictures.device), [len(maps), 1, size, size], align_corners=False)
+    grid = _grid(maps.to(pictures.device), size)
     step = torch.linalg.det(maps[:, :, :2]).abs().sqrt() * pictures.shape[-1] / size  # source pixels per view pixel
     coarse = step > 1.5
     views = pictures.new_empty(len(maps), 1, size, size)
@@ -175,6 +175,13 @@ def _resample(pictures: Tensor, maps: Tensor, size: int) -> Tensor:
             source = functional.avg_pool2d(source, factor)
         views[where] = functional.grid_sample(source, grid[where], align_corners=False)
     return views
+
+
+def _grid(maps: Tensor, size: int) -> Tensor:
+    """Where each pixel of a view lies in the picture, (V, S, S, 2): `affine_grid` without its product of matrices."""
+    line = (2 * torch.arange(size, device=maps.device) + 1) / size - 1
+    across, down, shift = maps[:, None, None].unbind(dim=4)  # (V, 1, 1, 2) each
+    return across * line.view(1, 1, -1, 1) + (down * line.view(1, -1, 1, 1) + shift)
 
 
 def _jitter(views: Tensor, drawn: DrawnViews) -> Tensor:

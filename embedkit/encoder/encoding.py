@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.encoder.views import encode_views
 from embedkit.encoder.weights import STARTER, EncoderWeights, read_encoder
 from embedkit.errors import UsageError
 from embedkit.image import PICTURE_SIDE
@@ -56,6 +57,8 @@ class Encoder:
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512), not normalised."""
+        if self.config.views:
+            return encode_views(self._runtime.encode, pictures)
         return self._runtime.encode(pictures)
 
 

@@ -52,7 +52,7 @@ def normalise(pictures: Tensor, mean: float, std: float) -> Tensor:
 
 def to_grey_batch(pictures: Tensor, device: torch.device) -> Tensor:
     """uint8 (B, H, W) to float (B, 1, H, W) in [0, 1] on `device`."""
-    return pictures.to(device, non_blocking=True).unsqueeze(1).float() / 255.0
+    return pictures.to(device, non_blocking=True).unsqueeze(1).float().div_(255.0)
 
 
 def resize(grey: Tensor, side: int) -> Tensor:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 State = dict[str, NDArray[Any]]
 STARTER = "simclr"
 IMAGENET = "imagenet"
+VIEWS = "-views"
+"""Behind the name of a shipped encoder: the same weights, for the mean over views of a picture (see `views`)."""
+_VIEWS_INPUT_SIZE = 208
 _METADATA_KEY = "embedkit.encoder"
 
 
@@ -34,7 +37,8 @@ class EncoderConfig:
     """What is needed to use the weights as they were trained.
 
     `name` is the default name of the vector space, `input_size` the side in pixels that a picture is brought to, `mean`
-    and `std` the grey level statistics in [0, 1] that it is normalised with.
+    and `std` the grey level statistics in [0, 1] that it is normalised with, `views` whether a vector is the mean over
+    views of the picture.
     """
 
     name: str
@@ -42,6 +46,7 @@ class EncoderConfig:
     input_size: int
     mean: float
     std: float
+    views: bool = False
 
 
 _IMAGENET_GREY = EncoderConfig(name=IMAGENET, method="supervised", input_size=224, mean=0.449, std=0.226)
@@ -54,7 +59,7 @@ class EncoderWeights:
     state: dict[str, NDArray[np.float32]]
     config: EncoderConfig
     sha256: str
-    """Of names and values, so that the same weights have the same name in any file."""
+    """Of names and values, so that the same weights have the same name in any file; for views, another one."""
 
 
 def save_encoder(path: Path, backbone: nn.Module, config: EncoderConfig) -> None:
@@ -76,14 +81,18 @@ def read_weights(source: str) -> tuple[nn.Module, EncoderConfig, str]:
 def read_encoder(source: str) -> EncoderWeights:
     """Read an encoder by its name or path.
 
-    `source` is the name of a shipped encoder (`simclr`), the path of an encoder file, the path of a safetensors file
-    with torchvision's ResNet18 weights, or `imagenet`, which has torchvision fetch its own. Raises EncoderError.
+    `source` is the name of a shipped encoder (`simclr`, or `simclr-views` for the mean over views), the path of an
+    encoder file, the path of a safetensors file with torchvision's ResNet18 weights, or `imagenet`, which has
+    torchvision fetch its own. Raises EncoderError.
     """
     if source == IMAGENET:
         return _from_state(_imagenet_state(), _IMAGENET_GREY)
-    path = shipped_encoders().get(source, Path(source))
+    shipped = shipped_encoders()
+    if source in shipped and source.endswith(VIEWS):
+        return _in_views(read_encoder(source.removesuffix(VIEWS)))
+    path = shipped.get(source, Path(source))
     if not path.is_file():
-        known = ", ".join([*sorted(shipped_encoders()), IMAGENET])
+        known = ", ".join([*sorted(shipped), IMAGENET])
         raise EncoderError("encoder-not-found", f"no encoder '{source}': give a .safetensors file, or one of {known}")
     state, metadata = _read_safetensors(path)
     if _METADATA_KEY in metadata:
@@ -94,9 +103,16 @@ def read_encoder(source: str) -> EncoderWeights:
 
 
 def shipped_encoders() -> dict[str, Path]:
-    """The encoders in the package, by name."""
+    """The encoders in the package, by name, each for one view of a picture and for several."""
     folder = resources.files("embedkit.encoder") / "starter"
-    return {Path(file.name).stem: Path(str(file)) for file in folder.iterdir() if file.name.endswith(".safetensors")}
+    paths = [Path(str(file)) for file in folder.iterdir() if file.name.endswith(".safetensors")]
+    return {path.stem + suffix: path for path in paths for suffix in ("", VIEWS)}
+
+
+def _in_views(weights: EncoderWeights) -> EncoderWeights:
+    config = replace(weights.config, name=weights.config.name + VIEWS, input_size=_VIEWS_INPUT_SIZE, views=True)
+    other = hashlib.sha256(f"{weights.sha256}{VIEWS}".encode()).hexdigest()  # vectors of the two must not mix
+    return EncoderWeights(weights.state, config, other)
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:

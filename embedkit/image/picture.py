@@ -39,7 +39,18 @@ def clean(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     if grey.ndim != 2 or grey.dtype != np.uint8 or not grey.size:
         raise ValueError(f"a radiograph is a non-empty uint8 (H, W) array, not {grey.dtype} {grey.shape}")
-    return _fit(upright(_shrink(grey)))
+    return fit_on_square(upright(_shrink(grey)))
+
+
+def fit_on_square(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Centre on a black square, aspect kept."""
+    scale = PICTURE_SIDE / max(grey.shape)
+    height, width = (max(1, round(length * scale)) for length in grey.shape)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    picture = np.zeros((PICTURE_SIDE, PICTURE_SIDE), np.uint8)
+    top, left = (PICTURE_SIDE - height) // 2, (PICTURE_SIDE - width) // 2
+    picture[top : top + height, left : left + width] = cv2.resize(grey, (width, height), interpolation=method)
+    return picture
 
 
 def encode_picture(picture: NDArray[np.uint8]) -> bytes:
@@ -97,14 +108,3 @@ def _shrink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = (max(1, length // factor) for length in grey.shape)
     whole = grey[: height * factor, : width * factor]
     return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _fit(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Centre on a black square, aspect kept."""
-    scale = PICTURE_SIDE / max(grey.shape)
-    height, width = (max(1, round(length * scale)) for length in grey.shape)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    picture = np.zeros((PICTURE_SIDE, PICTURE_SIDE), np.uint8)
-    top, left = (PICTURE_SIDE - height) // 2, (PICTURE_SIDE - width) // 2
-    picture[top : top + height, left : left + width] = cv2.resize(grey, (width, height), interpolation=method)
-    return picture
