@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from embedkit.encoder.augmentation import HEAD_TRAINING, PRETRAINING, Augmentation, random_views
+from embedkit.encoder.augmentation import HEAD_TRAINING, PRETRAINING, Augmentation, _grid, random_views
 
 STILL = Augmentation(
     brightness=(1.0, 1.0),
@@ -73,3 +73,9 @@ def test_downsampling_averages_instead_of_skipping() -> None:
     checkerboard = (torch.arange(64).view(1, -1) + torch.arange(64).view(-1, 1)).remainder(2).float()
     view = random_views(checkerboard.expand(1, 1, 64, 64), 32, STILL, torch.Generator().manual_seed(0))
     assert torch.allclose(view, torch.full_like(view, 0.5), atol=0.01)
+
+
+def test_the_grid_of_a_map_is_that_of_torch() -> None:
+    maps = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.affine_grid(maps, [5, 1, 24, 24], align_corners=False)
+    assert torch.allclose(_grid(maps, 24), expected, atol=1e-5)

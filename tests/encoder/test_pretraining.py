@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import resource
 import signal
@@ -205,3 +206,14 @@ def test_methods_that_need_regions_say_so(tmp_path: Path, method: str) -> None:
     blind = TrainingSet.unlabelled(make_set().pictures)
     with pytest.raises(EmbedkitError, match="region"):
         pretrain(blind, replace(SETTINGS, method=method), tmp_path / "run.ckpt")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_layout_in_memory_changes_no_output(method: str) -> None:
+    torch.manual_seed(0)
+    plain = build_method(method, build_backbone(), 0.5, 0.99, classes=3).eval()
+    laid_out = pretraining._lay_out(copy.deepcopy(plain), torch.device("cpu"))
+    views = torch.randn(4, 1, 64, 64)
+    for forward in ("forward", "target"):
+        expected, found = (getattr(of, forward)(views) for of in (plain, laid_out))
+        assert torch.allclose(found, expected, atol=1e-4)
