@@ -31,7 +31,10 @@ def embed(
     index: IndexPath = DEFAULT_INDEX,
     encoder: Annotated[
         list[str] | None,
-        typer.Option(help="A shipped encoder, a .safetensors file, or imagenet. Repeatable: one vector space each."),
+        typer.Option(
+            help="A shipped encoder (simclr, byol, supcon; simclr-views looks four times), a .safetensors file, or "
+            "imagenet. Repeatable: one vector space each."
+        ),
     ] = None,
     precision: Precision = "auto",
     runtime: Runtime = "auto",
