@@ -22,9 +22,8 @@ Pictures = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float64]
 ReadStored = Callable[[npt.NDArray[np.int64]], Sequence[bytes]]
 """rows -> PNG files, as `Index.stored_pictures` gives them."""
-_AT_ONCE = 128
-_AHEAD = 8
-"""Parts that wait for a worker or for their turn: 20 MB."""
+_READ, _LOOKED_AT = 512, 128
+"""Pictures that are read at a time, as many as a file of an index has, and that a worker is sent: 2.5 MB."""
 _FEW = 5_000
 """So many pictures are looked at in the time that workers need to start."""
 _BLOCK = 8
@@ -76,12 +75,20 @@ def survey_pictures(
         ``index-damaged`` where a PNG file is none.
     """
     survey = Survey(np.zeros(count), np.zeros((count, THUMBNAIL, THUMBNAIL), np.uint8))
-    parts = [np.arange(start, min(start + _AT_ONCE, count)) for start in range(0, count, _AT_ONCE)]
-    for rows, seen in zip(parts, _look_at_all(map(read_stored, parts), alone=count <= _FEW), strict=True):
-        survey.unusable[rows], survey.thumbnails[rows] = seen
+    done = 0
+    for unusable, thumbnails in _look_at_all(_read_in_parts(count, read_stored), alone=count <= _FEW):
+        rows = slice(done, done + len(unusable))
+        survey.unusable[rows], survey.thumbnails[rows] = unusable, thumbnails
+        done = rows.stop
         if on_progress:
-            on_progress(int(rows[-1]) + 1, count)
+            on_progress(done, count)
     return survey
+
+
+def _read_in_parts(count: int, read_stored: ReadStored) -> Iterator[Sequence[bytes]]:
+    for start in range(0, count, _READ):
+        stored = read_stored(np.arange(start, min(start + _READ, count)))
+        yield from (stored[first : first + _LOOKED_AT] for first in range(0, len(stored), _LOOKED_AT))
 
 
 def _look_at_all(parts: Iterable[Sequence[bytes]], *, alone: bool) -> Iterator[tuple[Numbers, Pictures]]:
@@ -89,7 +96,7 @@ def _look_at_all(parts: Iterable[Sequence[bytes]], *, alone: bool) -> Iterator[t
     if alone:
         yield from map(look_at, parts)
         return
-    with WorkerPool(look_at, ahead=_AHEAD) as pool:
+    with WorkerPool(look_at, ahead=0) as pool:  # no more than keeps the workers busy
         for part, seen in pool.map(parts):
             yield look_at(part) if isinstance(seen, RejectedFile) else seen
 
