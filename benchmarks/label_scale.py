@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from neighbours import make_vectors
-from scale import family, megabytes
+from scale import watch_memory
 from tables import draw_table
 
 _PICTURES, _PATIENT = 300, 3
@@ -137,23 +136,13 @@ def run(method: str, file: Path) -> dict[str, float]:
     """Time one method in this process, and look once a second at what it and its workers hold."""
     import resource
 
-    most, done = 0.0, threading.Event()
-
-    def look() -> None:
-        nonlocal most
-        while not done.wait(1):
-            most = max(most, sum(map(megabytes, family(os.getpid()))))
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    start = time.perf_counter()
-    METHODS[method](file)
-    seconds = time.perf_counter() - start
-    done.set()
-    watcher.join()
+    with watch_memory(os.getpid(), pause=1) as memory:
+        start = time.perf_counter()
+        METHODS[method](file)
+        seconds = time.perf_counter() - start
     own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     cores = own.ru_utime + own.ru_stime + workers.ru_utime + workers.ru_stime
-    return {"seconds": seconds, "core-seconds": cores, "GB": max(most / 1024, own.ru_maxrss / 2**20)}
+    return {"seconds": seconds, "core-seconds": cores, "GB": max(memory.most / 1024, own.ru_maxrss / 2**20)}
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,24 +72,39 @@ def make_dump(folder: Path, files: int) -> None:
 
 def _watch(command: list[str]) -> tuple[float, float, float]:
     """Seconds and core-seconds of a command, and the most megabytes that it and its children had."""
-    start, used, most = time.perf_counter(), _core_seconds(), 0.0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        done = threading.Event()
-
-        def look() -> None:
-            nonlocal most
-            while not done.wait(0.2):
-                most = max(most, sum(map(megabytes, family(process.pid))))
-
-        watcher = threading.Thread(target=look)
-        watcher.start()
+    start, used = time.perf_counter(), _core_seconds()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process, watch_memory(process.pid) as memory:
         status = process.wait()
         seconds = time.perf_counter() - start
-        done.set()
-        watcher.join()
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
-    return seconds, _core_seconds() - used, most
+    return seconds, _core_seconds() - used, memory.most
+
+
+@dataclass
+class Memory:
+    """What a process and all that descend from it have held together."""
+
+    most: float = 0.0
+    """Megabytes."""
+
+
+@contextmanager
+def watch_memory(root: int, pause: float = 0.2) -> Iterator[Memory]:
+    """Look at what a process and its descendants hold, every `pause` seconds until the end of the block."""
+    memory, done = Memory(), threading.Event()
+
+    def look() -> None:
+        while not done.wait(pause):
+            memory.most = max(memory.most, sum(map(_megabytes, _family(root))))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield memory
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _core_seconds() -> float:
@@ -96,7 +113,7 @@ def _core_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def family(root: int) -> list[int]:
+def _family(root: int) -> list[int]:
     """A process and all that descend from it, as Linux tells."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):
@@ -111,7 +128,7 @@ def family(root: int) -> list[int]:
     return family
 
 
-def megabytes(process: int) -> float:
+def _megabytes(process: int) -> float:
     """Proportional set size: pages that several processes share are divided among them."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
