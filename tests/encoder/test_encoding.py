@@ -185,7 +185,7 @@ def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GenuineIntel", {"avx512_bf16", "amx_bf16", "avx512_vnni"}, "bf16", "bf16"),
         ("GenuineIntel", {"avx512_bf16", "avx512_vnni"}, "int8", "fp32"),
         ("GenuineIntel", {"avx2", "avx_vnni"}, "int8", "fp32"),
-        ("AuthenticAMD", {"avx512_bf16", "avx512_vnni"}, "bf16", "bf16"),
+        ("AuthenticAMD", {"avx512_bf16", "avx512_vnni"}, "int8", "bf16"),
         ("AuthenticAMD", {"avx512f"}, "fp32", "fp32"),
     ],
 )
