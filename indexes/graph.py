@@ -7,7 +7,6 @@ with what is new. So an exact graph stays exact. Where much has changed, the gra
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,13 @@ import pyarrow as pa
 
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.manifest import Manifest, graph_name
-from embedkit.indexes.nearest import EXACT_BELOW, Found, Ints, NearestOfAll, merge, nearest_among
+from embedkit.indexes.nearest import EXACT_BELOW, Found, Ints, NearestOfAll, Rearrange, merge, nearest_among
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.search import ReadVectors
 from embedkit.indexes.shards import read_table, write_table
-from embedkit.indexes.storage import plain_errors, sha256_of
+from embedkit.indexes.storage import sha256_of
+from embedkit.indexes.vector_file import VectorFile
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
 
 NEIGHBOURS = 20
@@ -105,30 +105,30 @@ def fit(
     The vectors are laid out in an unnamed file in the folder `scratch`; in memory, 2 GB a million, where it is None.
     """
     again = np.arange(len(ids)) if earlier is None or not len(earlier.ids) else _to_search(earlier, ids)
-    small = len(again) <= len(ids) // (_WORTH_CHANGING if len(ids) >= exact_below else 2)
-    directions = _lay_out(ids, dimension, read, scratch)
-    if earlier is not None and small:
-        return _change(earlier, ids, again, directions)
-    near, cosines = np.full((len(ids), k), -1, np.int64), np.full((len(ids), k), -1, np.float32)
-    search = NearestOfAll(directions, k + 1, exact_below=exact_below)
-    for found in search.walk(on_progress):
-        near[found.queries], cosines[found.queries] = _others(found)
-    return Graph(ids, _ids_at(ids, near), cosines, search.recall)
+    changed = earlier if len(again) <= len(ids) // (_WORTH_CHANGING if len(ids) >= exact_below else 2) else None
 
+    def search(directions: Vectors, rearrange: Rearrange | None = None) -> Graph:
+        if changed is not None:
+            return _change(changed, ids, again, directions)
+        return _make(ids, NearestOfAll(directions, k + 1, exact_below=exact_below, rearrange=rearrange), on_progress)
 
-def _lay_out(ids: Ints, dimension: int, read: ReadVectors, scratch: Path | None) -> Vectors:
-    """Return the directions of vectors, float32 (N, dimension); raises IndexFolderError ``index-full`` for no room."""
     if scratch is None or len(ids) == 0:
         directions = np.empty((len(ids), dimension), np.float32)
         for positions, vectors in read(ids):
             directions[positions] = unit(vectors)
-        return directions
-    with plain_errors(scratch), tempfile.TemporaryFile(dir=scratch) as file:
+        return search(directions)
+    with VectorFile(scratch, len(ids), dimension) as file:
         for positions, vectors in read(ids):  # ascending, so that those of a shard lie together
-            file.seek(4 * dimension * int(positions[0]))
-            file.write(unit(vectors).data)
-        file.flush()
-        return np.asarray(np.memmap(file, np.float32, "r", shape=(len(ids), dimension)))
+            file.write(int(positions[0]), unit(vectors))
+        return search(file.map(), file.rearrange)
+
+
+def _make(ids: Ints, search: NearestOfAll, on_progress: Advance | None) -> Graph:
+    k = search.k - 1
+    near, cosines = np.full((len(ids), k), -1, np.int64), np.full((len(ids), k), -1, np.float32)
+    for found in search.walk(on_progress):
+        near[found.queries], cosines[found.queries] = _others(found)
+    return Graph(ids, _ids_at(ids, near), cosines, search.recall)
 
 
 def _to_search(earlier: Graph, ids: Ints) -> Ints:

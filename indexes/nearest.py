@@ -32,6 +32,7 @@ from embedkit.indexes.vectors import Vectors
 threadpoolctl: Any = import_module("threadpoolctl")  # it has none
 
 Ints = NDArray[np.int64]
+Rearrange = Callable[[Ints], None]
 
 EXACT_BELOW = 65_536
 AIM = 0.995
@@ -69,10 +70,16 @@ class NearestOfAll:
         How many.
     exact_below
         Below so many vectors, and on a GPU, each is compared with every other.
+    rearrange
+        Brings `directions` into another order, where they lie in a file (`VectorFile.rearrange`): there, those that lie
+        together should lie side by side.
     """
 
-    def __init__(self, directions: Vectors, k: int, *, exact_below: int = EXACT_BELOW) -> None:
+    def __init__(
+        self, directions: Vectors, k: int, *, exact_below: int = EXACT_BELOW, rearrange: Rearrange | None = None
+    ) -> None:
         self.directions, self.k, self.recall = directions, k, 1.0
+        self._rearrange = rearrange
         self._tiled = len(directions) >= max(exact_below, 2 * _SAMPLE) and not _gpu()
 
     def walk(self, on_progress: Advance | None = None) -> Iterator[Found]:
@@ -99,12 +106,7 @@ class NearestOfAll:
         reach = tiles.reach(sample[::2], true[::2], AIM)
         wanted = self.k + _SPARE if sketch is self.directions else _CANDIDATES * self.k
         farthest = dict(zip(sample[1::2].tolist(), cosines[1::2, -1].tolist(), strict=True))
-
-        def compare(block: tuple[Ints, Ints]) -> Found:
-            queries, among = block
-            columns = _largest(sketch[queries] @ sketch[among].T, min(wanted, len(among)))
-            return self._rank(queries, among[columns])
-
+        compare = self._compare_in(sketch, tiles.members, wanted)
         met = 0
         for found in _map_on_cores(compare, tiles.walk(reach, _SCORES_AT_ONCE)):
             for place in np.flatnonzero(np.isin(found.queries, sample[1::2])).tolist():
@@ -112,12 +114,22 @@ class NearestOfAll:
             yield found
         self.recall = min(met / (_SAMPLE // 2 * self.k), 1.0)
 
-    def _rank(self, queries: Ints, candidates: Ints) -> Found:
-        """Keep the nearest of the candidates of each query, (M, any)."""
-        none = np.full((len(queries), self.k), -1), np.full((len(queries), self.k), -1, np.float32)
-        return Found(
-            queries, *merge(*none, candidates, _cosines(self.directions[queries], self.directions, candidates))
-        )
+    def _compare_in(self, sketch: Vectors, members: Ints, wanted: int) -> Callable[[tuple[Ints, Ints]], Found]:
+        """Return what finds the nearest of some queries among others; both are places in `members`, which are rows."""
+        where = members  # their directions are
+        if self._rearrange:
+            self._rearrange(members)
+            where = np.arange(len(members))
+        sketched = where if sketch is self.directions else members
+
+        def compare(block: tuple[Ints, Ints]) -> Found:
+            queries, among = block
+            scores = sketch[sketched[queries]] @ sketch[sketched[among]].T
+            near = among[_largest(scores, min(wanted, len(among)))]
+            cosines = _cosines(self.directions[where[queries]], self.directions, where[near])
+            return Found(members[queries], *_nearest(self.k, members[near], cosines))
+
+        return compare
 
     def _sketch(self, sample: Ints, true: Ints) -> Vectors:
         """Return the fewest principal components that have `AIM` of the true neighbours among the candidates."""
@@ -161,6 +173,11 @@ def nearest_among(queries: Vectors, directions: Vectors, k: int) -> tuple[Ints, 
             cosine = _cosines(queries[part], among, near)
             rows[part], cosines[part] = merge(rows[part], cosines[part], near + start, cosine)
     return rows, cosines
+
+
+def _nearest(k: int, rows: Ints, cosines: Vectors) -> tuple[Ints, Vectors]:
+    """Return the `k` nearest, (M, k), of any number."""
+    return merge(np.full((len(rows), k), -1), np.full((len(rows), k), -1, np.float32), rows, cosines)
 
 
 def merge(rows: Ints, cosines: Vectors, more: Ints, more_cosines: Vectors) -> tuple[Ints, Vectors]:

@@ -26,7 +26,7 @@ class Tiles:
     bounds: Ints
     """Where each list begins in `members`, and where the last one ends, int64 (L + 1,)."""
     around: Ints
-    """The lists in the order of distance from each, itself first, int64 (L, L)."""
+    """The lists in the order of distance from each, itself first, int64 (L, L). Lists of like numbers lie together."""
     gathered: Ints
     """How many vectors those lists hold up to each, int64 (L, L)."""
 
@@ -41,16 +41,19 @@ class Tiles:
         return int(np.quantile(np.take_along_axis(self.gathered[own], place, axis=1), aim, method="higher"))
 
     def walk(self, reach: int, most: int) -> Iterator[tuple[Ints, Ints]]:
-        """Yield the rows of queries, and those that each is to be compared with: at most `most` pairs at a time."""
+        """Yield the places in `members` of queries, and of those that each is to be compared with.
+
+        At most `most` pairs at a time.
+        """
         for own in np.flatnonzero(np.diff(self.bounds)).tolist():
-            lists = self.around[own, : int(np.searchsorted(self.gathered[own], reach)) + 1]
-            among = np.sort(np.concatenate([self._members_of(part) for part in lists.tolist()]))
-            queries, step = self._members_of(own), max(1, most // len(among))
+            lists = np.sort(self.around[own, : int(np.searchsorted(self.gathered[own], reach)) + 1])
+            among = np.concatenate([self._places_of(part) for part in lists.tolist()])
+            queries, step = self._places_of(own), max(1, most // len(among))
             for start in range(0, len(queries), step):
                 yield queries[start : start + step], among
 
-    def _members_of(self, part: int) -> Ints:
-        return self.members[self.bounds[part] : self.bounds[part + 1]]
+    def _places_of(self, part: int) -> Ints:
+        return np.arange(self.bounds[part], self.bounds[part + 1])
 
 
 def cut(points: Vectors) -> Tiles:
@@ -59,13 +62,17 @@ def cut(points: Vectors) -> Tiles:
     lists = max(1, count // _LIST)
     kmeans = faiss.Kmeans(width, lists, niter=_ROUNDS, seed=1, max_points_per_centroid=_TRAINING_VECTORS_A_LIST)
     kmeans.train(points[:: max(1, count // (_TRAINING_VECTORS_A_LIST * lists))])
-    list_of = kmeans.index.search(points, 1)[1][:, 0]
-    sizes = np.bincount(list_of, minlength=lists)
     centres = kmeans.centroids.reshape(lists, width)
     squares = (centres**2).sum(axis=1)
     distance = squares[None] - 2 * centres @ centres.T
+    path = _find_path(distance)
+    number = np.empty_like(path)
+    number[path] = np.arange(lists)
+    list_of = number[kmeans.index.search(points, 1)[1][:, 0]]
+    distance = distance[np.ix_(path, path)]
     np.fill_diagonal(distance, -np.inf)
     around = np.argsort(distance, axis=1, kind="stable")
+    sizes = np.bincount(list_of, minlength=lists)
     return Tiles(
         list_of,
         np.argsort(list_of, kind="stable"),
@@ -73,3 +80,13 @@ def cut(points: Vectors) -> Tiles:
         around,
         np.cumsum(sizes[around], axis=1),
     )
+
+
+def _find_path(distance: Vectors) -> Ints:
+    """Go from each list to the nearest that was not visited; return the lists in that order, int64 (L,)."""
+    path = np.zeros(len(distance), np.int64)
+    free = np.ones(len(distance), bool)
+    for step in range(1, len(path)):
+        free[path[step - 1]] = False
+        path[step] = np.where(free, distance[path[step - 1]], np.inf).argmin()
+    return path

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError
-from embedkit.indexes import Index, graph, nearest
+from embedkit.indexes import Index, graph, nearest, vector_file
 from embedkit.indexes.graph import Graph
 from embedkit.indexes.nearest import NearestOfAll, nearest_among
+from embedkit.indexes.vector_file import VectorFile
 from embedkit.indexes.vectors import unit
 
 from .conftest import Embed, write_dump
@@ -76,6 +77,31 @@ def test_vectors_laid_out_in_a_file_make_the_same_graph_and_leave_nothing(tmp_pa
             graph.fit(None, ids, 32, store.read, scratch=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@given(count=st.integers(0, 40), at_once=st.integers(1, 50), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_vectors_in_a_file_are_rearranged(tmp_path: Path, count: int, at_once: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    vectors, order = rng.random((count, 3), np.float32), rng.permutation(count)
+    with pytest.MonkeyPatch.context() as patch, VectorFile(tmp_path, count, 3) as file:
+        patch.setattr(vector_file, "_AT_ONCE", at_once)
+        file.write(0, vectors)
+        file.rearrange(order)
+        np.testing.assert_array_equal(file.read(0, count), vectors[order])
+        if count:
+            np.testing.assert_array_equal(file.map(), vectors[order])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dimension", [32, 100])  # compared by all that they are, and by principal components
+def test_tiles_of_vectors_in_a_file_are_those_in_memory(tmp_path: Path, dimension: int) -> None:
+    store, ids = Store(3000, dimension=dimension), np.arange(3000)
+    kept = graph.fit(None, ids, dimension, store.read, exact_below=1000)
+    laid = graph.fit(None, ids, dimension, store.read, exact_below=1000, scratch=tmp_path)
+    np.testing.assert_array_equal(laid.near, kept.near)
+    np.testing.assert_array_equal(laid.cosines, kept.cosines)
+    assert laid.recall == kept.recall
 
 
 def test_only_what_a_change_touches_is_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
