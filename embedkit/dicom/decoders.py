@@ -22,7 +22,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from embedkit.dicom.bit_planes import drop_bit_planes, join_scales
+from embedkit.dicom.bit_planes import HEADROOM, drop_bit_planes, join_scales
 from embedkit.dicom.codestreams import JPEG_2000, Codestream
 from embedkit.dicom.jpeg_ls import decode_large
 from embedkit.dicom.layout import PixelLayout, to_stored_values
@@ -35,8 +35,8 @@ _CV2_FLAGS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-_FINEST_PLANES = 2
-"""More planes that the finest wavelet level does without: its steps are then those of the grey that is shown."""
+_FINEST_PLANES = 3
+"""More planes that the finest wavelet level does without: its steps are then two of the grey that is shown."""
 _ROUNDED_DOWN = 1.0
 """What dividing and the wavelet's own steps leave out on average, whatever the scale."""
 
@@ -131,18 +131,21 @@ def _raised_after_all() -> Iterator[None]:
 def _decode_upper_planes(frame: bytes, stream: Codestream, reduction: int, planes: int) -> Array:
     """Two scales joined, the finer one from still fewer planes; see `bit_planes`."""
     codestream = frame[frame.find(JPEG_2000) :]
-    fine = _decode_lowered(codestream, stream, reduction, planes + _FINEST_PLANES)
+    fine = _decode_lowered(codestream, stream, reduction, planes + _FINEST_PLANES, finest_of=reduction)
     coarse = _decode_lowered(codestream, stream, 2 * reduction, planes)
     values = np.clip(np.rint(join_scales(fine, coarse)), *_value_range(stream))
     return np.asarray(values, np.int16 if stream.signed else np.uint16)
 
 
-def _decode_lowered(codestream: bytes, stream: Codestream, reduction: int, planes: int) -> NDArray[np.float32]:
+def _decode_lowered(
+    codestream: bytes, stream: Codestream, reduction: int, planes: int, *, finest_of: int = 0
+) -> NDArray[np.float32]:
     """Undo the division of the values, and that each step of the reversible wavelet rounds down."""
-    upper = replace(stream, bits=stream.bits - planes)
-    decoded = _decode_jpeg_2000(drop_bit_planes(codestream, planes), upper, reduction)
+    upper = replace(stream, bits=stream.bits - planes + HEADROOM)
+    decoded = _decode_jpeg_2000(drop_bit_planes(codestream, planes, finest_of), upper, reduction)
     values = to_stored_values(decoded, upper.bits, signed=stream.signed).astype(np.float32)
-    return (values + np.float32(_ROUNDED_DOWN)) * np.float32(1 << planes)
+    raised = 0 if stream.signed else (1 << upper.bits - 1) - (1 << upper.bits - 1 - HEADROOM)  # the middle of the greys
+    return (values + np.float32(_ROUNDED_DOWN - raised)) * np.float32(1 << planes)
 
 
 def _decode_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:

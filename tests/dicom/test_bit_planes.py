@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-from embedkit.dicom.bit_planes import drop_bit_planes, join_scales
+from embedkit.dicom.bit_planes import HEADROOM, drop_bit_planes, join_scales
 
 from .conftest import encode_frame
 
@@ -33,6 +34,15 @@ def make_film(seed: int = 0, shape: tuple[int, int] = (300, 260), bits: int = 12
     return np.clip(np.rint(film), 0, (1 << bits) - 1).astype(np.uint16)
 
 
+def decode_divided(encoded: bytes, bits: int, planes: int, *, signed: bool = False) -> NDArray[np.int64]:
+    """The grey values of `bits` that are left; with the headroom, the middle of unsigned ones is raised."""
+    divided = imagecodecs.jpeg2k_decode(drop_bit_planes(encoded, planes)).astype(np.int64)
+    if not signed:
+        return divided + (1 << bits - 1) - (1 << bits + HEADROOM - 1)
+    span = 1 << bits + HEADROOM  # what comes back are the bits of two's complement
+    return (divided + span // 2) % span - span // 2
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 99),
@@ -44,9 +54,7 @@ def test_values_are_divided(seed: int, bits: int, planes: int, *, signed: bool) 
     film = make_film(seed, bits=bits)
     whole = (film.astype(np.int32) - (1 << (bits - 1))).astype(np.int16) if signed else film
     encoded = encode_frame(whole, JPEG_2000, bits)
-    divided = imagecodecs.jpeg2k_decode(drop_bit_planes(encoded, planes)).astype(np.int64)
-    if signed:  # what comes back are the bits of two's complement
-        divided = (divided + (1 << (bits - planes - 1))) % (1 << (bits - planes)) - (1 << (bits - planes - 1))
+    divided = decode_divided(encoded, bits - planes, planes, signed=signed)
     error = divided - whole / (1 << planes)
     assert np.abs(error + 1.2).mean() < 1.5
     assert -2.5 < error.mean() < -0.3
@@ -57,15 +65,15 @@ def test_every_tile_is_divided() -> None:
     film, file = make_film(bits=16), io.BytesIO()
     Image.fromarray(film).save(file, "JPEG2000", no_jp2=True, tile_size=(96, 96))
     whole = imagecodecs.jpeg2k_decode(file.getvalue())
-    divided = imagecodecs.jpeg2k_decode(drop_bit_planes(file.getvalue(), 4))
+    divided = decode_divided(file.getvalue(), 12, 4)
     assert np.abs(divided - whole / 16).max() < 10
 
 
 @pytest.mark.parametrize("frame", [np.zeros((64, 64)), np.full((64, 64), 4095), np.full((64, 64), 2048)])
 def test_a_flat_picture_is_divided_too(frame: NDArray[Any]) -> None:
     encoded = encode_frame(frame.astype(np.uint16), JPEG_2000, 12)
-    divided = imagecodecs.jpeg2k_decode(drop_bit_planes(encoded, 2))
-    assert np.abs(divided.astype(int) - frame / 4).max() <= 2
+    divided = decode_divided(encoded, 10, 2)
+    assert np.abs(divided - frame / 4).max() <= 2
 
 
 def analyse(line: list[float]) -> tuple[list[float], list[float]]:
@@ -120,6 +128,42 @@ def test_a_radiograph_looks_the_same(tools: Any, monkeypatch: Any, side: int, po
     assert difference.any()  # or bit-planes were not left out
     assert np.abs(difference).max() <= 2
     assert abs(difference.mean()) < 0.15
+
+
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_only_the_finest_level_is_kept(reduction: int) -> None:
+    film = make_film(8, (128, 96), noise=40)
+    encoded = encode_frame(film, JPEG_2000, 12)
+    details = decode_reduced(drop_bit_planes(encoded, 1, finest_of=reduction), reduction) * 2
+    low, bands = analyse_picture(details.astype(np.float32))
+    assert np.abs(low - low.mean()).max() < 8  # roundings
+    for own, true in zip(bands, analyse_picture(decode_reduced(encoded, reduction))[1], strict=True):
+        assert np.abs(own - true).max() < 16
+
+
+def decode_reduced(encoded: bytes, reduction: int) -> NDArray[np.float32]:
+    image = Jpeg2KImageFile(io.BytesIO(encoded))
+    image.reduce = reduction - 1
+    return (np.asarray(image) >> 4).astype(np.float32)  # of 12 bits, as 16
+
+
+def test_a_level_that_is_not_there_is_refused() -> None:
+    encoded = encode_frame(make_film(9, (64, 64)), JPEG_2000, 12)
+    with pytest.raises(ValueError, match="levels"):
+        drop_bit_planes(encoded, 1, finest_of=64)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_beside_a_hard_edge_nothing_is_cut_off(tools: Any, monkeypatch: Any, signed: bool) -> None:
+    film = make_film(10, (400, 360), noise=6)
+    film[:, :41], film[:33], film[100:103, 200:260], film[:, 320:] = 0, 0, 4095, 4095
+    frame = (film.astype(np.int32) - 2048).astype(np.int16) if signed else film
+    content = tools.dicom(frame, JPEG_2000, 12, **(ADAPTED | ({"WindowCenter": 0} if signed else {})))
+    (fast,) = tools.read(content, target_side=512).frames
+    monkeypatch.setattr("embedkit.dicom.frames.GREY_STEPS", 1 << 20)
+    (whole,) = tools.read(content, target_side=512).frames
+    difference = np.abs(fast.astype(int) - whole)
+    assert 0 < difference.max() <= 6
 
 
 def test_a_narrow_window_keeps_every_value(tools: Any) -> None:
