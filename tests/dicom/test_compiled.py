@@ -15,7 +15,7 @@ import jpeg_ls as charls
 import numpy as np
 import pytest
 
-from embedkit.dicom import jpeg_ls
+from embedkit.dicom import jpeg_lossless, jpeg_ls
 from embedkit.dicom.codestreams import Codestream, read_codestream
 from embedkit.dicom.compiled import CompiledDecoder
 from embedkit.dicom.decoders import decode_codestream
@@ -27,23 +27,25 @@ from embedkit.dicom.codestreams import Codestream
 from embedkit.dicom.{} import DECODER
 print(DECODER.find(Codestream("jpeg-ls", 9999, 9999, 1, 8)) is not None)
 """
-NAMES = ["jpeg_ls"]
+NAMES = ["jpeg_ls", "jpeg_lossless"]
 
 
 def encode(module: ModuleType, picture: np.ndarray) -> bytes:
-    return bytes(charls.encode_array(picture))
+    if module is jpeg_ls:
+        return bytes(charls.encode_array(picture))
+    return bytes(imagecodecs.jpeg8_encode(picture, lossless=True))
 
 
 @pytest.fixture
 def fresh(monkeypatch):
     """The decoders of a process that has loaded none."""
     monkeypatch.setattr(CompiledDecoder, "numba_is_there", False)
-    for module in (jpeg_ls,):
+    for module in (jpeg_ls, jpeg_lossless):
         monkeypatch.setattr(module, "DECODER", replace(module.DECODER))
 
 
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("module", [jpeg_ls])
+@pytest.mark.parametrize("module", [jpeg_ls, jpeg_lossless])
 def test_one_is_loaded_when_a_process_has_met_a_few_large_frames(module):
     picture = np.random.default_rng(0).integers(0, 200, (1500, 1500), np.uint8)
     encoded = encode(module, picture)
@@ -58,7 +60,16 @@ def test_one_is_loaded_when_a_process_has_met_a_few_large_frames(module):
 
 
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("module", [jpeg_ls])
+def test_where_one_is_there_the_other_is_loaded_for_its_first_large_frame():
+    picture = np.random.default_rng(0).integers(0, 200, (1500, 1500), np.uint8)
+    jpeg_ls.DECODER.pixels = jpeg_ls.DECODER.worth_loading
+    for module in (jpeg_ls, jpeg_lossless):
+        encoded = encode(module, picture)
+        np.testing.assert_array_equal(module.decode_large(encoded, read_codestream(encoded)), picture)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("module", [jpeg_ls, jpeg_lossless])
 def test_the_frames_of_files_come_to_it(module, monkeypatch):
     picture = np.random.default_rng(0).integers(0, 200, (1500, 1500), np.uint8)
     encoded = encode(module, picture)
@@ -70,7 +81,7 @@ def test_the_frames_of_files_come_to_it(module, monkeypatch):
 
 
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("module", [jpeg_ls])
+@pytest.mark.parametrize("module", [jpeg_ls, jpeg_lossless])
 def test_where_it_cannot_be_had_the_other_decoder_goes_on(module, monkeypatch):
     def fail(*_: object) -> None:
         raise RuntimeError("no place to keep it")
