@@ -22,9 +22,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from embedkit.dicom import jpeg_lossless, jpeg_ls
 from embedkit.dicom.bit_planes import HEADROOM, drop_bit_planes, join_scales
 from embedkit.dicom.codestreams import JPEG_2000, Codestream
-from embedkit.dicom.jpeg_ls import decode_large
 from embedkit.dicom.layout import PixelLayout, to_stored_values
 
 Array = NDArray[np.integer]
@@ -35,6 +35,7 @@ _CV2_FLAGS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+_COMPILED = {"jpeg-lossless": jpeg_lossless.decode_large, "jpeg-ls": jpeg_ls.decode_large}
 _FINEST_PLANES = 3
 """More planes that the finest wavelet level does without: its steps are then two of the grey that is shown."""
 _ROUNDED_DOWN = 1.0
@@ -60,11 +61,8 @@ def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photomet
     """
     if stream.coding == "jpeg" and stream.bits == 8:
         return _decode_jpeg(frame, stream, reduction, photometric)
-    if stream.coding in {"jpeg", "jpeg-lossless"}:
-        return np.asarray(imagecodecs.jpeg8_decode(frame))
-    if stream.coding == "jpeg-ls":
-        large = decode_large(frame, stream)
-        return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream) if large is None else large
+    if stream.coding in {"jpeg", "jpeg-lossless", "jpeg-ls"}:
+        return _decode_at_full_size(frame, stream)
     if stream.coding == "htj2k" and stream.samples == 1 and 8 < stream.bits < 16:
         return _decode_htj2k(frame, stream, reduction)
     if planes:
@@ -105,6 +103,16 @@ def _decode_jpeg(frame: bytes, stream: Codestream, reduction: int, photometric: 
     if decoded is None:
         raise ValueError("not a JPEG that OpenCV can read")
     return decoded.astype(np.uint8, copy=False)
+
+
+def _decode_at_full_size(frame: bytes, stream: Codestream) -> Array:
+    """JPEG-LS, lossless JPEG, and what has other than 8 bits: plain large frames by a decoder of our own."""
+    large = _COMPILED[stream.coding](frame, stream) if stream.coding in _COMPILED else None
+    if large is not None:
+        return large
+    if stream.coding == "jpeg-ls":
+        return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream)
+    return np.asarray(imagecodecs.jpeg8_decode(frame))
 
 
 def _decode_htj2k(frame: bytes, stream: Codestream, reduction: int) -> Array:

@@ -1,28 +1,20 @@
 """Large frames of lossless JPEG-LS (ISO 14495-1), by a decoder of our own that takes little over half of CharLS's time.
 
-numba compiles it (`jpeg_ls_kernel`) when a process meets its second large frame or third: where two are, more will be.
-To load it takes 0.4 s, as much as nine frames of 6.6 megapixels gain; to compile it takes 2 s, once for an
-installation (and for each worker that begins before the first has kept the result). So it is used only where the result
-can be kept. Whatever is out of the ordinary (colours, near-lossless, restarts, damage) is CharLS's.
+It is compiled (`compiled`, `jpeg_ls_kernel`). Whatever is out of the ordinary (colours, near-lossless, restarts,
+damage) is CharLS's.
 """
 
 from __future__ import annotations
 
 import struct
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.codestreams import Codestream
-from embedkit.dicom.sandbox import unhurried
-
-LARGE = 2 << 20
-"""Pixels of a frame from which on it counts."""
-WORTH_LOADING = 4 << 20
-"""Pixels of large frames that a process leaves to CharLS before it loads the decoder."""
+from embedkit.dicom.compiled import CompiledDecoder, is_large, unstuff
 
 _FRAME_HEADER, _PRESETS, _SCAN, _COMMENT, _FILL = 0xFFF7, 0xFFF8, 0xFFDA, 0xFFFE, 0xFFFF  # C.1
 _APPLICATIONS = range(0xFFE0, 0xFFF0)
@@ -42,47 +34,21 @@ class Scan:
     """The first byte of the scan's bits."""
 
 
-@dataclass
-class _Loader:
-    """The compiled decoder of this process: not wanted yet, there, or not to be had."""
-
-    pixels: int = 0
-    kernel: ModuleType | None = None
-    tried: bool = field(default=False)
-
-    def find(self, pixels: int) -> ModuleType | None:
-        """The decoder, for a frame of so many pixels; None where CharLS takes it."""
-        self.pixels += pixels
-        if not self.tried and self.pixels > WORTH_LOADING:
-            self.tried = True
-            self.kernel = _load()
-        return self.kernel
-
-
-_loader = _Loader()
-
-
 def decode_large(frame: bytes, stream: Codestream) -> NDArray[np.integer] | None:
     """Decode a frame to unsigned integers (rows, columns), as CharLS does; None where that one shall do it."""
-    if stream.rows * stream.columns < LARGE or stream.samples != 1 or not 2 <= stream.bits <= 16:
-        return None
-    scan = read_scan(frame, stream)
-    kernel = _loader.find(stream.rows * stream.columns) if scan else None
+    scan = read_scan(frame, stream) if is_large(stream) else None
+    kernel = DECODER.find(stream) if scan else None
     return decode_scan(kernel, frame, scan) if kernel and scan else None
 
 
-def _load() -> ModuleType | None:
-    """Import the decoder and have it compiled, or found where numba keeps it; None where that does not work."""
-    if sys.byteorder != "little":
-        return None
-    try:
-        with unhurried():
-            from embedkit.dicom import jpeg_ls_kernel  # noqa: PLC0415 (numba is heavy)
+def _load() -> ModuleType:
+    from embedkit.dicom import jpeg_ls_kernel  # noqa: PLC0415 (numba is heavy)
 
-            decode_scan(jpeg_ls_kernel, _LEAST, Scan(1, 1, 2, (1, 2, 3), 0))
-    except Exception:  # no place to keep it, a full disk, a numba that is too old or too new: all is read without
-        return None
+    decode_scan(jpeg_ls_kernel, _LEAST, Scan(1, 1, 2, (1, 2, 3), 0))
     return jpeg_ls_kernel
+
+
+DECODER = CompiledDecoder(_load, worth_loading=4 << 20)  # a frame of 6.6 megapixels gains 40 ms
 
 
 def read_scan(frame: bytes, stream: Codestream) -> Scan | None:
@@ -138,10 +104,7 @@ def default_thresholds(white: int) -> tuple[int, int, int]:
 
 def decode_scan(kernel: ModuleType, frame: bytes, scan: Scan) -> NDArray[np.integer] | None:
     """Decode; None where the stream is none that an encoder writes."""
-    data = np.zeros(len(frame) + 7 & ~7, np.uint8)
-    data[: len(frame)] = np.frombuffer(frame, np.uint8)
-    stream = np.empty(len(frame) // 8 + 4, np.uint64)
-    bits = kernel.unstuff(data[: len(frame)], data.view(np.uint64), scan.start, stream)
+    stream, bits = unstuff(kernel, frame, scan.start, least=0x80, kept=7)  # A.1
     if bits < 0:
         return None
     span = 1 << scan.depth

@@ -2,47 +2,27 @@
 
 Every index is bounded whatever the stream says: pixels are masked to their bits, and so are the gradients that look up
 a table; the stream is checked for its end before each look at it; runs end with their row. What no encoder writes ends
-the decoding with -1. Signed and unsigned numbers are never mixed, for numba would make floating point of them; indices
-are unsigned, for it would make room for negative ones.
+the decoding with -1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-U: Any = np.uint64
-I: Any = np.int64  # noqa: E741
+from embedkit.dicom.bit_stream import I, U, compiled, inlined, look_ahead, unstuff
+
+__all__ = ["CONTEXTS", "decode", "unstuff"]
 
 MOST_SEEN = 64  # RESET, C.2.4.1.1: a context's sums are halved when it has been met so often
 CONTEXTS = 365  # and two of run interruptions behind them
 A, B, N, C, K = (U(place) for place in range(5))
 """Of a context, eight numbers apart: sum of error sizes, sum of errors, count, correction, Golomb parameter. Of run
 interruptions `B` is the count of negative errors. `C` is twice the correction, and 1 more where errors are turned."""
-
-
-def compiled(function: Function) -> Function:
-    """Compile for the types of the first call, and keep that where numba keeps it.
-
-    Raises
-    ------
-    RuntimeError
-        Where there is no place to keep it, or where numba is told not to compile.
-    """
-    if getattr(numba.config, "DISABLE_JIT", 0):
-        raise RuntimeError("uncompiled, it would take minutes")
-    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
-def inlined(function: Function) -> Function:
-    """Compile as a part of whatever calls it: a call for each pixel takes a quarter of the time."""
-    return cast("Function", numba.njit(inline="always")(function))
 
 
 def _zeros_before(_context: Any, _word: Any) -> tuple[Any, Any]:
@@ -55,57 +35,6 @@ def _zeros_before(_context: Any, _word: Any) -> tuple[Any, Any]:
 
 
 zeros_before: Any = intrinsic(_zeros_before)
-
-
-@compiled
-def unstuff(data: Any, words: Any, start: int, stream: Any) -> int:
-    """Take out the 0 that follows each byte of ones (A.1), from byte `start` up to the End of Image.
-
-    `data` is uint8 (n,), `words` the same as little-endian uint64, `stream` uint64 (n // 8 + 4,) takes the bits, the
-    first one highest. Returns their number, or -1 where another marker comes first, or none.
-    """
-    filled, rest, place, position = U(0), U(0), U(0), U(start)
-    after_ones = False
-    while True:
-        if not after_ones and position & U(7) == U(0) and position + U(8) <= U(data.size):
-            word = words[position >> U(3)]
-            if (~word - U(0x0101010101010101)) & word & U(0x8080808080808080) == U(0):  # none is 0xFF
-                word = _swapped(word)
-                stream[place] = rest | (word >> filled)
-                rest = (word << U(1)) << (U(63) - filled)
-                place += U(1)
-                position += U(8)
-                continue
-        if position >= U(data.size):
-            return -1
-        byte = U(data[position])
-        position += U(1)
-        if after_ones and byte >= U(0x80):
-            stream[place], stream[place + U(1)] = rest, U(0)
-            return I(place * U(64) + filled) - 8 if byte == U(0xD9) else -1
-        bits = U(7) if after_ones else U(8)
-        after_ones = byte == U(0xFF)
-        rest |= (byte << (U(64) - bits)) >> filled
-        filled += bits
-        if filled >= U(64):
-            filled -= U(64)
-            stream[place] = rest
-            rest = (byte << U(1)) << (U(63) - filled)
-            place += U(1)
-
-
-@compiled
-def _swapped(word: Any) -> Any:
-    word = ((word & U(0x00FF00FF00FF00FF)) << U(8)) | ((word >> U(8)) & U(0x00FF00FF00FF00FF))
-    word = ((word & U(0x0000FFFF0000FFFF)) << U(16)) | ((word >> U(16)) & U(0x0000FFFF0000FFFF))
-    return (word << U(32)) | (word >> U(32))
-
-
-@compiled
-def _ahead(stream: Any, position: Any) -> Any:
-    """The 64 bits from bit `position` on."""
-    word, bit = position >> U(6), position & U(63)
-    return (stream[word] << bit) | ((stream[word + U(1)] >> U(1)) >> (U(63) - bit))
 
 
 @compiled
@@ -141,7 +70,7 @@ def _run(stream: Any, end: Any, position: Any, left: int, state: Any, orders: An
     """The length of a run of at most `left` pixels (A.7.1); and the position behind it, the end where it is none."""
     length = 0
     while position < end:
-        ahead = _ahead(stream, position)
+        ahead = look_ahead(stream, position)
         order = U(orders[U(state[0])])
         position += U(1)
         if ahead >> U(63) == U(0):
@@ -184,7 +113,7 @@ def _end_run(
     while (I(contexts[c + N]) << k) < mean:
         k += 1
     limit = 2 * (I(depth) + max(8, I(depth))) - I(depth) - I(orders[U(state[0])]) - 2
-    value, length = _golomb(_ahead(stream, position), U(k), U(limit), depth)
+    value, length = _golomb(look_ahead(stream, position), U(k), U(limit), depth)
     if value < 0:
         return -1, position
     error = _interruption(contexts, c, value, k, kind)
@@ -200,7 +129,7 @@ def _regular(stream: Any, position: Any, contexts: Any, depth: Any, q: int, a: i
     context = U((q ^ sign) - sign) << U(3)
     k, correction = U(contexts[context + K]), I(contexts[context + C])
     most = U(2 * (I(depth) + max(8, I(depth))) - I(depth) - 1)
-    value, length = _golomb(_ahead(stream, position), k, most, depth)
+    value, length = _golomb(look_ahead(stream, position), k, most, depth)
     if value < 0:
         return -1, position
     white = (1 << I(depth)) - 1
@@ -264,5 +193,5 @@ def decode(
             o += U(1)
     left = end - position
     return bool(
-        position <= end and left < U(16) and (left == U(0) or _ahead(stream, position) >> (U(64) - left) == U(0))
+        position <= end and left < U(16) and (left == U(0) or look_ahead(stream, position) >> (U(64) - left) == U(0))
     )

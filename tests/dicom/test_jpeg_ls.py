@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import struct
-import subprocess
-import sys
-from pathlib import Path
 
 import imagecodecs
 import jpeg_ls
@@ -16,33 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedkit.dicom import jpeg_ls as module
 from embedkit.dicom import jpeg_ls_kernel
-from embedkit.dicom.codestreams import Codestream, read_codestream
-from embedkit.dicom.jpeg_ls import decode_large, decode_scan, default_thresholds, read_scan
-from embedkit.dicom.sandbox import unhurried
+from embedkit.dicom.codestreams import read_codestream
+from embedkit.dicom.jpeg_ls import decode_scan, default_thresholds, read_scan
 
-REPOSITORY = Path(__file__).parents[2]
-TELL = "from embedkit.dicom.jpeg_ls import _load; print(_load() is not None)"
-
-
-def pictures(bits: int) -> dict[str, np.ndarray]:
-    """Pictures that are noisy, smooth, flat and steep, of odd sizes."""
-    random, white = np.random.default_rng(bits), (1 << bits) - 1
-    ramp = np.linspace(0, white, 57)[None, :] * np.ones((41, 1))
-    made = {
-        "noise": random.integers(0, white, (31, 43), endpoint=True),
-        "ramp": ramp,
-        "grainy": np.clip(ramp + random.normal(0, white / 60 + 0.3, ramp.shape), 0, white),
-        "steps": np.repeat(np.repeat(random.integers(0, white, (6, 5), endpoint=True), 9, 0), 23, 1),
-        "specks": np.where(random.random((60, 500)) < 0.01, white, 0),
-        "flat": np.full((20, 300), white // 2),
-        "row": random.integers(0, white, (1, 70), endpoint=True),
-        "column": random.integers(0, white, (70, 1), endpoint=True),
-    }
-    for picture in made.values():
-        picture[0, 0] = white  # the encoder takes as many bits as the highest value needs
-    return {name: picture.astype(np.uint8 if bits <= 8 else np.uint16) for name, picture in made.items()}
+from .coded_pictures import draw_pictures, with_segment
 
 
 def encode(picture: np.ndarray, error: int = 0) -> bytes:
@@ -57,7 +30,7 @@ def decode(encoded: bytes) -> np.ndarray | None:
 @pytest.mark.parametrize("bits", range(2, 17))
 def test_bit_for_bit_as_charls_and_a_second_decoder(bits):
     pylibjpeg = pytest.importorskip("libjpeg")
-    for name, picture in pictures(bits).items():
+    for name, picture in draw_pictures(bits).items():
         encoded = encode(picture)
         assert read_codestream(encoded).bits == bits
         decoded = decode(encoded)
@@ -82,7 +55,7 @@ def test_small_shapes(shape, kind):
     cut=st.one_of(st.just(1.0), st.floats(0, 1)),
 )
 def test_of_a_damaged_stream_it_reads_what_charls_reads_or_nothing(name, bits, flips, cut):
-    encoded = bytearray(encode(pictures(bits)[name]))
+    encoded = bytearray(encode(draw_pictures(bits)[name]))
     for place, change in flips:
         encoded[int(place * len(encoded))] ^= change
     damaged = bytes(encoded[: int(cut * len(encoded))]) + b"\xff\xd9"
@@ -114,12 +87,8 @@ def test_any_bytes_stay_within_their_frame(bits, columns, rows, scan, ones):
     assert decoded is None or (decoded.shape == (rows, columns) and int(decoded.max()) < 1 << bits)
 
 
-def with_segment(encoded: bytes, marker: int, body: bytes) -> bytes:
-    return encoded[:2] + struct.pack(">HH", marker, len(body) + 2) + body + encoded[2:]
-
-
 def test_what_is_out_of_the_ordinary_is_left_to_charls():
-    picture = pictures(12)["grainy"]
+    picture = draw_pictures(12)["grainy"]
     plain = encode(picture)
     assert decode(encode(picture, error=2)) is None
     assert decode(with_segment(plain, 0xFFDD, b"\0\x08")) is None  # restarts
@@ -135,7 +104,7 @@ def test_what_is_out_of_the_ordinary_is_left_to_charls():
 
 
 def test_presets_comments_and_applications_are_read():
-    picture = pictures(12)["grainy"]
+    picture = draw_pictures(12)["grainy"]
     plain = encode(picture)
     usual = with_segment(plain, 0xFFF8, b"\1" + struct.pack(">5H", 4095, 18, 67, 276, 64))
     noted = with_segment(with_segment(usual, 0xFFFE, b"note"), 0xFFE8, b"mrfx\0")
@@ -153,66 +122,3 @@ def test_presets_comments_and_applications_are_read():
 )
 def test_default_thresholds(white, thresholds):
     assert default_thresholds(white) == thresholds
-
-
-@pytest.fixture
-def loader(monkeypatch):
-    fresh = module._Loader()
-    monkeypatch.setattr(module, "_loader", fresh)
-    return fresh
-
-
-def test_it_is_loaded_when_a_process_has_met_a_few_large_frames(loader):
-    picture = np.random.default_rng(0).integers(0, 200, (1500, 1500), np.uint8)
-    encoded = encode(picture)
-    stream = read_codestream(encoded)
-    count = module.WORTH_LOADING // picture.size
-    assert all(decode_large(encoded, stream) is None for _ in range(count))
-    assert not loader.tried
-    for _ in range(2):
-        np.testing.assert_array_equal(decode_large(encoded, stream), picture)
-    small = Codestream("jpeg-ls", 400, 400, 1, 12)
-    assert decode_large(encoded, small) is None
-
-
-def test_where_it_cannot_be_had_charls_goes_on(loader, monkeypatch):
-    def fail(*_: object) -> None:
-        raise RuntimeError("no place to keep it")
-
-    monkeypatch.setattr(module, "decode_scan", fail)
-    encoded = encode(np.full((1500, 1500), 9, np.uint8))
-    loader.pixels = module.WORTH_LOADING
-    for _ in range(3):
-        assert decode_large(encoded, read_codestream(encoded)) is None
-    assert loader.tried
-
-
-def test_two_processes_may_compile_it_at_once_and_neither_says_a_word(tmp_path):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-W", "error", "-c", TELL]
-    running = [
-        subprocess.Popen(command, env=environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    assert [process.communicate() for process in running] == [(b"True\n", b"")] * 2
-    assert list(Path(tmp_path).rglob("*.nbc"))
-
-
-def test_with_no_place_to_keep_it_or_no_compiler_there_is_none():
-    nowhere = "import numba.core.caching; numba.core.caching.CacheImpl._locator_classes = []; "
-    for before, setting in ((nowhere, {}), ("", {"NUMBA_DISABLE_JIT": "1"})):
-        command = [sys.executable, "-W", "error", "-c", before + TELL]
-        done = subprocess.run(command, env=os.environ | setting, cwd=REPOSITORY, capture_output=True)
-        assert (done.stdout, done.stderr) == (b"False\n", b""), setting
-
-
-def test_the_clock_of_an_item_stands_still_meanwhile():
-    signal.setitimer(signal.ITIMER_REAL, 50)
-    try:
-        with unhurried(1000):
-            assert signal.getitimer(signal.ITIMER_REAL)[0] > 1000
-        assert 40 < signal.getitimer(signal.ITIMER_REAL)[0] <= 50
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    with unhurried():
-        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0

@@ -1,0 +1,69 @@
+"""Decoders of our own that numba compiles, for large frames: when a process loads one, and when it does without.
+
+To load the first takes a process 0.4 s, nearly all of it for numba; to compile one takes 2 s, once for an installation
+(and for each worker that begins before the first has kept the result). So one is loaded only where a process has met
+some large frames, the more the less each gains, for where some are, more will be; and it is used only where the result
+can be kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.dicom.codestreams import Codestream
+from embedkit.dicom.sandbox import unhurried
+
+LARGE = 2 << 20
+"""Pixels of a frame from which on it counts."""
+
+
+@dataclass
+class CompiledDecoder:
+    """The compiled decoder of this process for one coding: not wanted yet, there, or not to be had."""
+
+    numba_is_there: ClassVar[bool] = False
+    """True once the process has loaded one: another then takes 0.01 s to load, and is worth it at once."""
+    load: Callable[[], ModuleType]
+    """Imports the kernel and has all of it compiled, or found where numba keeps it."""
+    worth_loading: int
+    """Pixels of large frames that a process leaves to the other decoder before it loads this one."""
+    pixels: int = field(default=0, init=False)
+    kernel: ModuleType | None = field(default=None, init=False)
+    tried: bool = field(default=False, init=False)
+
+    def find(self, stream: Codestream) -> ModuleType | None:
+        """The kernel for a large frame; None where the other decoder takes it."""
+        self.pixels += stream.rows * stream.columns
+        if not self.tried and (self.numba_is_there or self.pixels > self.worth_loading):
+            self.tried = True
+            self.kernel = self._try()
+            CompiledDecoder.numba_is_there |= self.kernel is not None
+        return self.kernel
+
+    def _try(self) -> ModuleType | None:
+        if sys.byteorder != "little":
+            return None
+        try:
+            with unhurried():
+                return self.load()
+        except Exception:  # no place to keep it, a full disk, a numba that is too old or too new: all is read without
+            return None
+
+
+def is_large(stream: Codestream) -> bool:
+    """True for frames that a compiled decoder may take: large, of one component of 2 to 16 bits."""
+    return stream.rows * stream.columns >= LARGE and stream.samples == 1 and 2 <= stream.bits <= 16
+
+
+def unstuff(kernel: ModuleType, frame: bytes, start: int, *, least: int, kept: int) -> tuple[NDArray[np.uint64], int]:
+    """The bits of a scan from byte `start` on, and how many they are: see `bit_stream.unstuff`."""
+    data, words = np.frombuffer(frame, np.uint8), np.frombuffer(frame, np.uint64, len(frame) // 8)
+    stream = np.empty(len(frame) // 8 + 4, np.uint64)
+    return stream, kernel.unstuff(data, words, start, stream, least, kept)
