@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedkit.dicom import FoundFile
+from embedkit.indexes.columns import texts, to_flags, to_numbers
 from embedkit.indexes.image_rows import ImageRow, path_text
 
 COLUMNS = ("path", "size", "mtime_ns", "content_blake3", "reason")
@@ -21,10 +22,10 @@ class Catalogue:
 
     def __init__(self, table: pa.Table, *, more_modalities: bool) -> None:
         self._first_row = {path: row for row, path in reversed(list(enumerate(table["path"].to_pylist())))}
-        self._sizes, self._times = table["size"].to_numpy(), table["mtime_ns"].to_numpy()
+        self._sizes, self._times = (to_numbers(table[name], np.int64) for name in ("size", "mtime_ns"))
         self._contents, self._reasons = table["content_blake3"], table["reason"]
         retried = _PASSING | {"other-modality"} if more_modalities else _PASSING
-        self._read_again = pc.is_in(self._reasons, value_set=pa.array(retried, pa.string())).to_numpy()
+        self._read_again = to_flags(pc.is_in(self._reasons, value_set=texts([*retried])))
         self._seen = np.zeros(table.num_rows, bool)
 
     def meet(self, found: FoundFile) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.columns import number_lists, numbers, to_numbers, whole
 from embedkit.indexes.manifest import Manifest, graph_name
 from embedkit.indexes.nearest import EXACT_BELOW, Found, Ints, NearestOfAll, Rearrange, merge, nearest_among
 from embedkit.indexes.progress import Advance
@@ -45,12 +46,8 @@ class Graph:
 
     def write(self, path: Path) -> str:
         """Write atomically; return the sha256."""
-        width = self.near.shape[1]
-        near, cosine = (
-            pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), width)
-            for values in (self.near, self.cosines)
-        )
-        return write_table(path, pa.table({"id": self.ids, "near": near, "cosine": cosine}))
+        columns = {"id": numbers(self.ids), "near": number_lists(self.near), "cosine": number_lists(self.cosines)}
+        return write_table(path, pa.table(columns))
 
 
 def load(
@@ -85,8 +82,9 @@ def read_graph(path: Path, sha256: str, recall: float, k: int) -> Graph | None:
         table = read_table(path, schema).combine_chunks()
     except (OSError, IndexFolderError):
         return None
-    near, cosines = (table[name].combine_chunks().flatten().to_numpy().reshape(-1, k) for name in ("near", "cosine"))
-    return Graph(table["id"].to_numpy(), near, cosines, recall)
+    near, cosines = (whole(table[name]).flatten() for name in ("near", "cosine"))
+    ids = to_numbers(table["id"], np.int64)
+    return Graph(ids, to_numbers(near, np.int64).reshape(-1, k), to_numbers(cosines, np.float32).reshape(-1, k), recall)
 
 
 def fit(

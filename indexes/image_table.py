@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from embedkit.indexes.columns import flags, numbers, to_numbers
 from embedkit.indexes.manifest import Manifest, labels_name, table_name
 from embedkit.indexes.rows import read_live_rows
-from embedkit.indexes.shards import FACTS_SCHEMA, numbers_of
+from embedkit.indexes.shards import FACTS_SCHEMA
 from embedkit.indexes.storage import Put, is_as_written, write_atomically
 
 _ID, _HEADER_REGION, _BY_IMAGE_ID = "id", "header_region", "by_image_id"
@@ -76,8 +77,7 @@ class ImageTable:
         return self._numbers(_BY_IMAGE_ID)
 
     def _numbers(self, name: str) -> NDArray[np.int64]:
-        column = self.stored[name].slice(0, len(self.images))
-        return np.concatenate([np.empty(0, np.int64), *(numbers_of(chunk, np.int64) for chunk in column.chunks)])
+        return to_numbers(self.stored[name].slice(0, len(self.images)), np.int64)
 
     def write(self, path: Path) -> str:
         """Write atomically; return the sha256."""
@@ -131,20 +131,20 @@ def _make(folder: Path, manifest: Manifest) -> ImageTable:
     from embedkit.indexes.overlay import lay_over, read_overlay  # noqa: PLC0415
 
     live = read_live_rows(folder, manifest)
-    images, rejected = live.table.filter(live.is_image), live.table.filter(~live.is_image)
+    images, rejected = (live.table.filter(flags(which)) for which in (live.is_image, ~live.is_image))
     regions = images["region"]
     if manifest.labels:
         images = lay_over(images, read_overlay(folder / labels_name(manifest.labels.number)))
     by_image_id = pc.sort_indices(images["image_id"]).cast(pa.int64())
     parts = [
         _extend(images, live.ids[live.is_image], regions, by_image_id),
-        _extend(rejected, live.ids[~live.is_image], rejected["region"], pa.array(np.full(len(rejected), -1))),
+        _extend(rejected, live.ids[~live.is_image], rejected["region"], numbers(np.full(len(rejected), -1))),
     ]
     return ImageTable.of(pa.concat_tables(parts), len(images))
 
 
 def _extend(facts: pa.Table, ids: NDArray[np.int64], regions: pa.ChunkedArray, order: pa.Array) -> pa.Table:
-    return pa.Table.from_arrays([*facts.columns, pa.array(ids), regions, order], schema=TABLE_SCHEMA)
+    return pa.Table.from_arrays([*facts.columns, numbers(ids), regions, order], schema=TABLE_SCHEMA)
 
 
 def _search(column: pa.ChunkedArray, value: str, order: Sequence[int] | NDArray[np.int64]) -> int:

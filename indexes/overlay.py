@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from embedkit.dicom.facts import hash_patient
 from embedkit.dicom.labels import Label, label_from_folder
 from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.indexes.columns import texts
 from embedkit.indexes.shards import read_table, write_table
 
 LabelSource = Callable[[str, Path], Label | None]
@@ -46,7 +47,7 @@ def make_overlay(images: pa.Table, source: LabelSource, patient_key: bytes) -> p
         for image_id, label in labelled
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(OVERLAY_SCHEMA)
-    return pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], schema=OVERLAY_SCHEMA)
+    return pa.Table.from_arrays([texts(column) for column in columns], schema=OVERLAY_SCHEMA)
 
 
 def _hash(patient: str, key: bytes) -> str:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.columns import numbers, texts, to_numbers, whole
 from embedkit.indexes.manifest import Manifest, images_name, vectors_name
 from embedkit.indexes.shards import FACTS_SCHEMA, read_facts, read_vectors
 
@@ -38,14 +39,15 @@ class LiveRows:
         """Tell images from rejected files."""
         import pyarrow.compute as pc  # noqa: PLC0415 (who finds the table made needs none of it, and it takes long)
 
-        return pc.equal(self.table["reason"], "").to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        lengths = to_numbers(pc.binary_length(self.table["reason"]), np.int32)
+        return np.equal(lengths, 0)
 
 
 def read_live_rows(folder: Path, manifest: Manifest, columns: Sequence[str] = FACTS_SCHEMA.names) -> LiveRows:
     """Read `columns` (and those that identify a row) of the rows that count; raises as `read_facts` does."""
     names = [name for name in FACTS_SCHEMA.names if name in columns or name in _IDENTITY]
     counts = np.array([shard.rows for shard in manifest.shards], dtype=np.int64)
-    empty = pa.schema([FACTS_SCHEMA.field(name) for name in names]).empty_table()
+    empty = pa.Table.from_batches([], pa.schema([FACTS_SCHEMA.field(name) for name in names]))
     tables = [read_facts(folder / images_name(n), shard.rows, names) for n, shard in enumerate(manifest.shards)]
     stored = pa.concat_tables([empty, *tables])
     shards = np.repeat(np.arange(len(counts)), counts)
@@ -54,9 +56,9 @@ def read_live_rows(folder: Path, manifest: Manifest, columns: Sequence[str] = FA
         for file in shard.vectors.values():
             bad[start + np.array(file.bad, dtype=np.int64)] = True
     ids, reasons = resolve(stored, shards, bad)
-    table = stored.take(ids)
+    table = stored.take(numbers(ids))
     place = table.schema.get_field_index("reason")
-    return LiveRows(table.set_column(place, FACTS_SCHEMA.field("reason"), [pa.array(reasons, pa.string())]), ids)
+    return LiveRows(table.set_column(place, FACTS_SCHEMA.field("reason"), [texts(reasons.tolist())]), ids)
 
 
 def resolve(
@@ -75,8 +77,10 @@ def resolve(
     live = (newest[path] == shards) & (reason != VANISHED)
     _set_repeats_aside(stored, path, live, reason)
     ids = np.flatnonzero(live)
-    order = pc.sort_indices(stored.select(["path", "frame"]).take(ids), [("path", "ascending"), ("frame", "ascending")])
-    ids = ids[order.to_numpy()]
+    order = pc.sort_indices(
+        stored.select(["path", "frame"]).take(numbers(ids)), [("path", "ascending"), ("frame", "ascending")]
+    )
+    ids = ids[to_numbers(order.cast(pa.int64()), np.int64)]
     return ids, reason[ids]
 
 
@@ -90,7 +94,7 @@ def _set_repeats_aside(
     np.minimum.at(first, uid[image], path[image])
     np.maximum.at(last, uid[image], path[image])
     contested = np.flatnonzero((first < last)[uid] & usable)
-    paths, contents = (stored[name].take(contested).to_pylist() for name in ("path", "content_blake3"))
+    paths, contents = (stored[name].take(numbers(contested)).to_pylist() for name in ("path", "content_blake3"))
     rows = list(zip(contested, uid[contested], contents, paths, strict=True))
     present = {(instance, content) for row, instance, content, _ in rows if live[row]}
     kept: dict[int, str] = {}
@@ -138,5 +142,4 @@ def by_shard(manifest: Manifest, ids: NDArray[np.int64]) -> Iterator[tuple[int, 
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Number the distinct values of a column of text."""
-    codes: NDArray[np.int64] = column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-    return codes
+    return to_numbers(whole(column).dictionary_encode().indices, np.int32).astype(np.int64)

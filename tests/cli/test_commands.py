@@ -118,6 +118,17 @@ def test_similar_by_uid_imports_nothing_that_takes_long(site: Site) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_embed_imports_no_pandas(site: Site, tmp_path: Path) -> None:
+    code = (
+        "import sys; from embedkit.cli.app import app; app(['embed', *sys.argv[1:]], standalone_mode=False); "
+        "print([name for name in ('pandas', 'torch', 'sklearn') if name in sys.modules])"
+    )
+    for _ in ("new", "again"):
+        command = [sys.executable, "-P", "-c", code, str(site.dump), "--index", str(tmp_path / "index"), "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_report_draws_a_map_with_the_suspects_as_stars(site: Site, tmp_path: Path) -> None:
     issues = tmp_path / "issues.csv"
     run("find-label-issues", "--index", site.index, "--out", issues)

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # noqa: F401 (pyarrow would import it in every child)
 from conftest import SerialPool, TinyEncoder
 
 from embedkit.indexes import EmbedSettings, embed, embedding, search  # noqa: F401 (FAISS is imported once)
