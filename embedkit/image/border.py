@@ -42,13 +42,11 @@ def deepest(length: int) -> int:
     return max(1, int(length * DEEPEST))
 
 
-def trim_frame(grey: NDArray[np.uint8], outside: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    """Cut bright, then black frames off; `outside` marks pixels that no film ever covered."""
-    bright = grey >= BRIGHT_FRAME
-    if outside is not None:
-        bright |= outside
+def trim_frame(grey: NDArray[np.uint8], depths: list[NDArray[np.int64]] | None = None) -> NDArray[np.uint8]:
+    """Cut bright, then black frames off; `depths` are those of the bright one, where they are known already."""
     lengths = (grey.shape[0], grey.shape[0], grey.shape[1], grey.shape[1])
-    inner = _cut(grey, [_bright_margin(depth, n) for depth, n in zip(frame_depths(bright), lengths, strict=True)])
+    depths = frame_depths(grey >= BRIGHT_FRAME) if depths is None else depths
+    inner = _cut(grey, [_bright_margin(depth, n) for depth, n in zip(depths, lengths, strict=True)])
     black = cv2.inRange(inner, 0, BLACK_FRAME)
     rows, columns = (cv2.reduce(black, axis, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel() / 255 for axis in (1, 0))
     return _cut(inner, [_black_margin(share) for share in (rows, rows[::-1], columns, columns[::-1])])

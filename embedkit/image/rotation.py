@@ -42,22 +42,23 @@ class FilmEdge:
 
 def upright(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Radiograph without its frame, and turned upright where a bright frame shows that the film lay askew."""
-    edges = film_edges(grey)
+    depths = frame_depths(grey >= BRIGHT_FRAME)
+    edges = film_edges(depths)
     slope = _common_slope(edges)
     if abs(slope) < tan(radians(SMALLEST_TILT)):
-        return trim_frame(grey)
-    return trim_frame(*_cut_out(grey, edges, slope))
+        return trim_frame(grey, depths)
+    film, outside = _cut_out(grey, edges, slope)
+    return trim_frame(film, frame_depths((film >= BRIGHT_FRAME) | outside))
 
 
 def tilt_of(grey: NDArray[np.uint8]) -> float:
     """Angle of the film in degrees, positive where it lies turned clockwise; 0 where there is no clear evidence."""
-    slope = _common_slope(film_edges(grey))
+    slope = _common_slope(film_edges(frame_depths(grey >= BRIGHT_FRAME)))
     return degrees(atan(slope)) if abs(slope) >= tan(radians(SMALLEST_TILT)) else 0.0
 
 
-def film_edges(grey: NDArray[np.uint8]) -> tuple[FilmEdge | None, ...]:
-    """Edges of the film at the top, bottom, left and right; None where a side shows no straight one."""
-    depths = frame_depths(grey >= BRIGHT_FRAME)
+def film_edges(depths: list[NDArray[np.int64]]) -> tuple[FilmEdge | None, ...]:
+    """Edges of the film, by how deep its bright frame is along each side; None where a side shows no straight one."""
     if sum(np.count_nonzero(depth) >= _SUPPORT * len(depth) for depth in depths) < _AGREEING:
         return (None,) * SIDES  # most radiographs: no need to look for lines
     slope = _most_voted_slope(depths)
