@@ -21,7 +21,8 @@ EncoderSource = Annotated[
     typer.Option("--encoder", help="The encoder of the space, where it is not a shipped one: its .safetensors file."),
 ]
 Precision = Annotated[
-    str, typer.Option("--precision", help="auto (as the index has it, else the fastest), bf16, int8 or fp32.")
+    str,
+    typer.Option("--precision", help="auto (as the index has it, else the fastest), bf16, int8, int8-bf16 or fp32."),
 ]
 Runtime = Annotated[
     str,

@@ -49,7 +49,7 @@ class OpenVinoRuntime:
     def _requests(self) -> SimpleQueue[Any]:
         """A pair of compiled models for each core; made on first use, for that takes a while."""
         resizing = _compile(build_resizing(self._weights, self._batch_size), "fp32")
-        quantized = self._precision == "int8"
+        quantized = self._precision.startswith("int8")
         network = _compile(build_network(self._weights, self._batch_size, quantized=quantized), self._precision)
         requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(usable_cores()):
@@ -61,7 +61,7 @@ def _compile(model: Any, precision: str) -> Any:
     from openvino import Core  # noqa: PLC0415
 
     options = {
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if precision.endswith("bf16") else "f32",
         "NUM_STREAMS": usable_cores(),
         "INFERENCE_NUM_THREADS": usable_cores(),
         "ENABLE_CPU_PINNING": False,  # the workers that read files have the same cores

@@ -2,7 +2,7 @@
 
 BatchNorm keeps each channel at a mean and a deviation that it has as parameters, so they bound what comes out of it
 (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV 2019, section 4.2). The
-stem and the first block, whose activations have the longest tails, stay in fp32.
+stem and the first block, whose activations have the longest tails, are not rounded.
 """
 
 from __future__ import annotations

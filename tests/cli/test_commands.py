@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from embedkit.demo import write_demo_dump
+from embedkit.encoder.encoding import PRECISIONS
 from embedkit.indexes import Index
 
 CANARY = b"CANARY^JANE"
@@ -223,7 +224,7 @@ def test_info_lists_spellings_and_what_they_became(site: Site) -> None:
     became = {row["given"]: row["region"] for row in document["spellings"]}
     assert document["images"] == 84
     assert any(given != region for given, region in became.items())
-    assert document["spaces"]["simclr"]["precision"] in ("bf16", "int8", "fp32")
+    assert document["spaces"]["simclr"]["precision"] in PRECISIONS
     assert "84 images" in run("info", "--index", site.index).stdout
 
 

@@ -170,7 +170,7 @@ def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="fp32"):
         load_encoder(precision="int8", runtime="openvino")
     with pytest.raises(UsageError, match="fp32"):
-        load_encoder(precision="int8", runtime="torch-cpu")
+        load_encoder(precision="int8-bf16", runtime="torch-cpu")
     with pytest.raises(UsageError, match="no GPU"):
         load_encoder(runtime="torch-cuda")
     monkeypatch.setattr(encoding, "_runs_openvino", lambda: False)
@@ -185,7 +185,8 @@ def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GenuineIntel", {"avx512_bf16", "amx_bf16", "avx512_vnni"}, "bf16", "bf16"),
         ("GenuineIntel", {"avx512_bf16", "avx512_vnni"}, "int8", "fp32"),
         ("GenuineIntel", {"avx2", "avx_vnni"}, "int8", "fp32"),
-        ("AuthenticAMD", {"avx512_bf16", "avx512_vnni"}, "int8", "bf16"),
+        ("AuthenticAMD", {"avx512_bf16", "avx512_vnni"}, "int8-bf16", "bf16"),
+        ("AuthenticAMD", {"avx2", "avx_vnni"}, "int8", "fp32"),
         ("AuthenticAMD", {"avx512f"}, "fp32", "fp32"),
     ],
 )
