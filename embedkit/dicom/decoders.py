@@ -162,11 +162,21 @@ def _decode_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array
     return np.asarray(imagecodecs.jpeg2k_decode(frame))
 
 
+class _ReducedImage(Jpeg2KImageFile):
+    """A JPEG 2000 image at 1 / 2 ** `halvings` of its size, rounded up (ISO 15444-1 B.5): Pillow rounds to the nearest.
+
+    So it finds what is decoded too large by a line, and calls the data broken, unless the size is a multiple.
+    """
+
+    def __init__(self, frame: bytes, halvings: int) -> None:
+        super().__init__(io.BytesIO(frame))
+        self.reduce = halvings
+        self._size = (-(-self.width >> halvings) << halvings, -(-self.height >> halvings) << halvings)
+
+
 def _decode_reduced_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) -> Array:
     """Pillow shifts values to the top of 8 or 16 bits, and makes signed ones positive: both are undone."""
-    image = Jpeg2KImageFile(io.BytesIO(frame))
-    image.reduce = reduction.bit_length() - 1
-    decoded: Array = np.asarray(image)
+    decoded: Array = np.asarray(_ReducedImage(frame, reduction.bit_length() - 1))
     decoded = decoded >> (8 * decoded.dtype.itemsize - stream.bits)
     low, _ = _value_range(stream)
     return (decoded.astype(np.int32) + low).astype(np.int16) if low else decoded

@@ -18,6 +18,8 @@ from PIL import Image
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from embedkit.dicom.bit_planes import HEADROOM, drop_bit_planes, join_scales
+from embedkit.dicom.codestreams import read_codestream
+from embedkit.dicom.decoders import decode_codestream
 
 from .conftest import encode_frame
 
@@ -111,6 +113,24 @@ def test_joined_scales_have_the_levels_of_the_one_and_the_finest_of_the_other(sh
 def test_scales_that_do_not_fit_are_not_joined() -> None:
     with pytest.raises(ValueError, match="half as large"):
         join_scales(np.zeros((8, 8), np.float32), np.zeros((4, 5), np.float32))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(130, 170),
+    columns=st.integers(130, 170),
+    reduction=st.sampled_from([1, 2, 4, 8]),
+    planes=st.integers(0, 2),
+)
+def test_any_size_is_reduced(rows: int, columns: int, reduction: int, planes: int) -> None:
+    film = make_film(11, (rows, columns))
+    encoded = encode_frame(film, JPEG_2000, 12)
+    reduced = decode_codestream(encoded, read_codestream(encoded), reduction, "MONOCHROME2", planes)
+    low = film.astype(np.float32)
+    for _ in range(reduction.bit_length() - 1):
+        low, _ = analyse_picture(low)
+    assert reduced.shape == low.shape
+    assert np.abs(reduced - np.clip(low, 0, 4095)).mean() < 8 << planes
 
 
 @pytest.mark.parametrize("side", [300, 1300])
