@@ -108,7 +108,7 @@ class ShardQueue:
     def _warm_up(self) -> None:
         for encoder in self._encoders:
             encoder.warm_up()
-        import embedkit.indexes.search  # noqa: F401, PLC0415 (FAISS takes long to import)
+        from embedkit.indexes import graph, search  # noqa: F401, PLC0415 (FAISS takes long to import)
 
     def _encode_job(self, pictures: NDArray[np.uint8]) -> Vectors:
         start = time.perf_counter()

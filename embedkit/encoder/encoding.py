@@ -20,8 +20,9 @@ from embedkit.encoder.weights import STARTER, EncoderWeights, read_encoder
 from embedkit.errors import UsageError
 from embedkit.image import PICTURE_SIDE
 
-BATCH_SIZE = 32
+BATCH_SIZE = 16
 """Every batch has this size, the last one padded: a vector must not depend on which pictures stood beside it."""
+GPU_BATCH_SIZE = 32
 
 RUNTIMES = ("openvino", "torch-cpu", "torch-cuda")
 PRECISIONS = ("bf16", "int8", "int8-bf16", "fp32")
@@ -32,7 +33,7 @@ class Runtime(Protocol):
     """What runs a network."""
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512), in padded batches of `BATCH_SIZE`."""
+        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512), in padded batches of one size."""
         ...
 
 
@@ -51,13 +52,16 @@ class Encoder:
         self.runtime = runtime
         self.precision = precision
         self._runtime = _start(weights, runtime, precision)
+        self._warm = False
 
     def warm_up(self) -> None:
         """Do what takes long the first time (importing, compiling), for a caller that has nothing else to do yet."""
-        self.encode(np.zeros((1, PICTURE_SIDE, PICTURE_SIDE), np.uint8))
+        if not self._warm:
+            self.encode(np.zeros((1, PICTURE_SIDE, PICTURE_SIDE), np.uint8))
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512), not normalised."""
+        self._warm = self._warm or len(pictures) > 0
         if self.config.views:
             return encode_views(self._runtime.encode, pictures)
         return self._runtime.encode(pictures)
@@ -110,7 +114,8 @@ def _start(weights: EncoderWeights, runtime: str, precision: str) -> Runtime:
         return OpenVinoRuntime(weights, precision, BATCH_SIZE)
     from embedkit.encoder.torch_runtime import TorchRuntime  # noqa: PLC0415 (torch takes over a second to import)
 
-    return TorchRuntime(weights, runtime.removeprefix("torch-"), precision, BATCH_SIZE)
+    batch_size = GPU_BATCH_SIZE if runtime == "torch-cuda" else BATCH_SIZE
+    return TorchRuntime(weights, runtime.removeprefix("torch-"), precision, batch_size)
 
 
 def _best_runtime() -> str:
