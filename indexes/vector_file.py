@@ -34,7 +34,8 @@ class VectorFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with plain_errors(self._folder):  # what could not be written is tried once more
+            self._file.close()
 
     def write(self, start: int, vectors: Vectors) -> None:
         """Put vectors, (n, D), at the places from `start` on."""
@@ -44,8 +45,7 @@ class VectorFile:
 
     def map(self) -> Vectors:
         """Map all vectors into memory, (N, D); what is written later shows in them too."""
-        with plain_errors(self._folder):
-            self._file.flush()
+        self._flush()
         return np.asarray(np.memmap(self._file, np.float32, "r", shape=self._shape))
 
     def read(self, start: int, count: int) -> Vectors:
@@ -76,4 +76,8 @@ class VectorFile:
                     low, high = np.searchsorted(run, (start, start + _AT_ONCE)).tolist()
                     block[run[low:high] - start] = second.read(base + low, high - low)
                 self.write(start, block)
+        self._flush()
+
+    def _flush(self) -> None:
+        with plain_errors(self._folder):
             self._file.flush()
