@@ -22,6 +22,8 @@ LEAST_SPREAD, LEAST_INSIDE = 0.05, 0.02
 """A window is usable if it spreads the middle 98% of the pixels over at least this share of the grey scale, and leaves
 at least this share of the pixels neither black nor white. Other windows lie outside the data or flatten it."""
 
+_WIDE_TABLES = int(cv2.__version__.partition(".")[0]) >= 5
+
 
 @dataclass(frozen=True)
 class LookUpTable:
@@ -109,7 +111,16 @@ def to_display(stored: NDArray[np.integer], presentation: Presentation) -> NDArr
         values = apply_modality(levels.astype(np.float64), presentation)
         shown = pick_view(values, counts, presentation)(values)
     grey = np.rint(255 * (1 - shown if presentation.inverted else shown)).astype(np.uint8)
-    return np.take(np.where(padding, np.uint8(0), grey), index)
+    return _look_up(np.where(padding, np.uint8(0), grey), index)
+
+
+def _look_up(table: NDArray[np.uint8], index: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """The entry (N,) of each index (H, W): OpenCV has it from version 5 on, and does not widen the indices first."""
+    if not _WIDE_TABLES or index.dtype != np.uint16:
+        return np.take(table, index)
+    wide = np.zeros(1 << 16, np.uint8)
+    wide[: len(table)] = table
+    return np.asarray(cv2.LUT(index, wide), np.uint8)
 
 
 def apply_modality(values: Floats, presentation: Presentation) -> Floats:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
-from embedkit.dicom import Presentation, to_display
+from embedkit.dicom import Presentation, grey, to_display
 from embedkit.dicom.grey import LookUpTable, Window, apply_modality, percentile_window
 from embedkit.dicom.header import Header
 from embedkit.dicom.layout import read_layout
@@ -242,3 +242,14 @@ def test_luts_of_one_byte_an_entry(tools):
 def test_look_up_table_holds_its_ends():
     table = LookUpTable(-2, np.array([10.0, 20.0, 30.0]))
     assert table(np.array([-99, -2, -1.5, -1, 0, 1e9])).tolist() == [10, 10, 10, 20, 30, 30]
+
+
+@pytest.mark.parametrize("levels", [1, 300, 1 << 16])
+def test_either_library_looks_up_the_same(monkeypatch: pytest.MonkeyPatch, levels: int) -> None:
+    stored = np.random.default_rng(0).integers(0, levels, (40, 31), np.uint16)
+    shown = []
+    for wide in (True, False):
+        monkeypatch.setattr(grey, "_WIDE_TABLES", wide and grey._WIDE_TABLES)
+        shown.append(to_display(stored, Presentation(padding=(5, 9))))
+    np.testing.assert_array_equal(shown[0], shown[1])
+    assert shown[0].dtype == np.uint8
