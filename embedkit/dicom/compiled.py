@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ class CompiledDecoder:
 
     numba_is_there: ClassVar[bool] = False
     """True once the process has loaded one: another then takes 0.01 s to load, and is worth it at once."""
+    read_scan: Callable[[bytes, Codestream], Any]
+    """Reads the markers before the bits; None where they ask for more than the kernel can."""
+    decode_scan: Callable[[ModuleType, bytes, Any], NDArray[np.integer] | None]
+    """Decodes what `read_scan` found; None where the stream is none that an encoder writes."""
     load: Callable[[], ModuleType]
     """Imports the kernel and has all of it compiled, or found where numba keeps it."""
     worth_loading: int
@@ -37,6 +41,12 @@ class CompiledDecoder:
     pixels: int = field(default=0, init=False)
     kernel: ModuleType | None = field(default=None, init=False)
     tried: bool = field(default=False, init=False)
+
+    def decode(self, frame: bytes, stream: Codestream) -> NDArray[np.integer] | None:
+        """Decode a frame to unsigned integers (rows, columns), as the other decoder does; None where that one shall."""
+        scan = self.read_scan(frame, stream) if is_large(stream) else None
+        kernel = self.find(stream) if scan else None
+        return self.decode_scan(kernel, frame, scan) if kernel and scan else None
 
     def find(self, stream: Codestream) -> ModuleType | None:
         """The kernel for a large frame; None where the other decoder takes it."""

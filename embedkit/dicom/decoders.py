@@ -35,7 +35,7 @@ _CV2_FLAGS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-_COMPILED = {"jpeg-lossless": jpeg_lossless.decode_large, "jpeg-ls": jpeg_ls.decode_large}
+_COMPILED = {"jpeg-lossless": jpeg_lossless.DECODER, "jpeg-ls": jpeg_ls.DECODER}
 _FINEST_PLANES = 3
 """More planes that the finest wavelet level does without: its steps are then two of the grey that is shown."""
 _ROUNDED_DOWN = 1.0
@@ -107,7 +107,7 @@ def _decode_jpeg(frame: bytes, stream: Codestream, reduction: int, photometric: 
 
 def _decode_at_full_size(frame: bytes, stream: Codestream) -> Array:
     """JPEG-LS, lossless JPEG, and what has other than 8 bits: plain large frames by a decoder of our own."""
-    large = _COMPILED[stream.coding](frame, stream) if stream.coding in _COMPILED else None
+    large = _COMPILED[stream.coding].decode(frame, stream) if stream.coding in _COMPILED else None
     if large is not None:
         return large
     if stream.coding == "jpeg-ls":

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.codestreams import Codestream
-from embedkit.dicom.compiled import CompiledDecoder, is_large, unstuff
+from embedkit.dicom.compiled import CompiledDecoder, unstuff
 
 _FRAME_HEADER, _TABLES, _SCAN, _COMMENT, _FILL = 0xFFC3, 0xFFC4, 0xFFDA, 0xFFFE, 0xFFFF  # table B.1
 _APPLICATIONS = range(0xFFE0, 0xFFF0)
@@ -58,24 +58,6 @@ class Scan:
     table: HuffmanTable
     start: int
     """The first byte of the scan's bits."""
-
-
-def decode_large(frame: bytes, stream: Codestream) -> NDArray[np.integer] | None:
-    """Decode a frame to unsigned integers (rows, columns), as libjpeg does; None where that one shall do it."""
-    scan = read_scan(frame, stream) if is_large(stream) else None
-    kernel = DECODER.find(stream) if scan else None
-    return decode_scan(kernel, frame, scan) if kernel and scan else None
-
-
-def _load() -> ModuleType:
-    from embedkit.dicom import jpeg_lossless_kernel  # noqa: PLC0415 (numba is heavy)
-
-    one_pixel = Scan(1, 1, 2, 1, HuffmanTable(b"\1" + bytes(15), b"\0"), 0)
-    decode_scan(jpeg_lossless_kernel, b"\x7f\xff\xd9", one_pixel)
-    return jpeg_lossless_kernel
-
-
-DECODER = CompiledDecoder(_load, worth_loading=16 << 20)  # a frame of 6.6 megapixels gains 20 ms
 
 
 def read_scan(frame: bytes, stream: Codestream) -> Scan | None:
@@ -173,3 +155,16 @@ def _list_short_codes(codes: NDArray[np.uint16], most: int, long: int) -> NDArra
     value = np.where(size == 16, 32768, value & 0xFFFF)
     entries = (value << 16) | length
     return np.where(short, entries.astype(np.uint32), np.uint32(long))
+
+
+def _load() -> ModuleType:
+    from embedkit.dicom import jpeg_lossless_kernel  # noqa: PLC0415 (numba is heavy)
+
+    one_pixel = Scan(1, 1, 2, 1, HuffmanTable(b"\1" + bytes(15), b"\0"), 0)
+    decode_scan(jpeg_lossless_kernel, b"\x7f\xff\xd9", one_pixel)
+    return jpeg_lossless_kernel
+
+
+DECODER = CompiledDecoder(
+    read_scan, decode_scan, _load, worth_loading=16 << 20
+)  # a frame of 6.6 megapixels gains 20 ms

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.codestreams import Codestream
-from embedkit.dicom.compiled import CompiledDecoder, is_large, unstuff
+from embedkit.dicom.compiled import CompiledDecoder, unstuff
 
 _FRAME_HEADER, _PRESETS, _SCAN, _COMMENT, _FILL = 0xFFF7, 0xFFF8, 0xFFDA, 0xFFFE, 0xFFFF  # C.1
 _APPLICATIONS = range(0xFFE0, 0xFFF0)
@@ -32,23 +32,6 @@ class Scan:
     thresholds: tuple[int, int, int]
     start: int
     """The first byte of the scan's bits."""
-
-
-def decode_large(frame: bytes, stream: Codestream) -> NDArray[np.integer] | None:
-    """Decode a frame to unsigned integers (rows, columns), as CharLS does; None where that one shall do it."""
-    scan = read_scan(frame, stream) if is_large(stream) else None
-    kernel = DECODER.find(stream) if scan else None
-    return decode_scan(kernel, frame, scan) if kernel and scan else None
-
-
-def _load() -> ModuleType:
-    from embedkit.dicom import jpeg_ls_kernel  # noqa: PLC0415 (numba is heavy)
-
-    decode_scan(jpeg_ls_kernel, _LEAST, Scan(1, 1, 2, (1, 2, 3), 0))
-    return jpeg_ls_kernel
-
-
-DECODER = CompiledDecoder(_load, worth_loading=4 << 20)  # a frame of 6.6 megapixels gains 40 ms
 
 
 def read_scan(frame: bytes, stream: Codestream) -> Scan | None:
@@ -120,3 +103,13 @@ def decode_scan(kernel: ModuleType, frame: bytes, scan: Scan) -> NDArray[np.inte
         return None
     pixels = padded[1:, 1:-1]
     return pixels.astype(np.uint8) if scan.depth <= 8 else pixels
+
+
+def _load() -> ModuleType:
+    from embedkit.dicom import jpeg_ls_kernel  # noqa: PLC0415 (numba is heavy)
+
+    decode_scan(jpeg_ls_kernel, _LEAST, Scan(1, 1, 2, (1, 2, 3), 0))
+    return jpeg_ls_kernel
+
+
+DECODER = CompiledDecoder(read_scan, decode_scan, _load, worth_loading=4 << 20)  # 6.6 megapixels gain 40 ms

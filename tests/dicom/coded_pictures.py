@@ -6,6 +6,8 @@ import struct
 
 import numpy as np
 
+from embedkit.dicom.codestreams import Codestream, read_codestream
+
 
 def draw_pictures(bits: int) -> dict[str, np.ndarray]:
     """Pictures that are noisy, smooth, flat and steep, of odd sizes."""
@@ -29,3 +31,18 @@ def draw_pictures(bits: int) -> dict[str, np.ndarray]:
 def with_segment(encoded: bytes, marker: int, body: bytes) -> bytes:
     """The codestream with one more segment behind its first marker."""
     return encoded[:2] + struct.pack(">HH", marker, len(body) + 2) + body + encoded[2:]
+
+
+def damage(encoded: bytes, flips: list[tuple[float, int]], cut: float) -> tuple[bytes, Codestream] | None:
+    """The codestream changed at some places and cut off, and what it says; None where that is nothing to decode."""
+    changed = bytearray(encoded)
+    for place, change in flips:
+        changed[int(place * len(changed))] ^= change
+    damaged = bytes(changed[: int(cut * len(changed))]) + b"\xff\xd9"
+    try:
+        stream = read_codestream(damaged)
+    except Exception:
+        return None
+    if stream.rows * stream.columns > 1 << 20 or not 2 <= stream.bits <= 16 or stream.samples != 1:
+        return None
+    return damaged, stream

@@ -51,12 +51,12 @@ def test_one_is_loaded_when_a_process_has_met_a_few_large_frames(module):
     encoded = encode(module, picture)
     stream = read_codestream(encoded)
     count = module.DECODER.worth_loading // picture.size
-    assert all(module.decode_large(encoded, stream) is None for _ in range(count))
+    assert all(module.DECODER.decode(encoded, stream) is None for _ in range(count))
     assert not module.DECODER.tried
     for _ in range(2):
-        np.testing.assert_array_equal(module.decode_large(encoded, stream), picture)
+        np.testing.assert_array_equal(module.DECODER.decode(encoded, stream), picture)
     small = Codestream(stream.coding, 400, 400, 1, 12)
-    assert module.decode_large(encoded, small) is None
+    assert module.DECODER.decode(encoded, small) is None
 
 
 @pytest.mark.usefixtures("fresh")
@@ -65,7 +65,7 @@ def test_where_one_is_there_the_other_is_loaded_for_its_first_large_frame():
     jpeg_ls.DECODER.pixels = jpeg_ls.DECODER.worth_loading
     for module in (jpeg_ls, jpeg_lossless):
         encoded = encode(module, picture)
-        np.testing.assert_array_equal(module.decode_large(encoded, read_codestream(encoded)), picture)
+        np.testing.assert_array_equal(module.DECODER.decode(encoded, read_codestream(encoded)), picture)
 
 
 @pytest.mark.usefixtures("fresh")
@@ -91,7 +91,7 @@ def test_where_it_cannot_be_had_the_other_decoder_goes_on(module, monkeypatch):
     encoded = encode(module, picture)
     module.DECODER.pixels = module.DECODER.worth_loading
     for _ in range(3):
-        assert module.decode_large(encoded, read_codestream(encoded)) is None
+        assert module.DECODER.decode(encoded, read_codestream(encoded)) is None
     assert module.DECODER.tried
     assert not CompiledDecoder.numba_is_there
     np.testing.assert_array_equal(decode_codestream(encoded, read_codestream(encoded), 1, "MONOCHROME2"), picture)
