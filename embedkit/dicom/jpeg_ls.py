@@ -53,7 +53,10 @@ def read_scan(frame: bytes, stream: Codestream) -> Scan | None:
             if not presets:
                 return None
             thresholds = presets
-        elif marker not in {_FRAME_HEADER, _COMMENT, *_APPLICATIONS}:
+        elif marker == _FRAME_HEADER:
+            if frame[position + 9] != 1 or frame[position + 11] != 0x11:  # one component, not subsampled (C.2.2)
+                return None
+        elif marker != _COMMENT and marker not in _APPLICATIONS:
             return None
         headers += marker == _FRAME_HEADER
         position += 2 + length

@@ -116,3 +116,9 @@ def test_presets_comments_and_applications_are_read():
 )
 def test_default_thresholds(white, thresholds):
     assert default_thresholds(white) == thresholds
+
+
+def test_a_subsampled_component_is_left_to_charls():
+    encoded = bytearray(encode(draw_pictures(12)["noise"]))
+    encoded[encoded.index(b"\xff\xf7") + 11] = 0x21
+    assert read_scan(bytes(encoded), read_codestream(bytes(encoded))) is None
