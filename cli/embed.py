@@ -19,6 +19,7 @@ from embedkit.cli.options import (
     VocabularyFile,
     Workers,
 )
+from embedkit.dicom import start_ahead
 
 if TYPE_CHECKING:
     from embedkit.indexes import EmbedReport
@@ -57,6 +58,7 @@ def embed(
 
     Running it again embeds what is new or changed. Interrupted, it goes on where it was.
     """
+    start_ahead("embedkit.indexes.preparation")  # what workers need is imported beside what is imported here
     from embedkit.cli.loading import encoder_for, reading_options
     from embedkit.dicom import labels_from_csv
     from embedkit.encoder import STARTER

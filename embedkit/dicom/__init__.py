@@ -9,6 +9,7 @@ from embedkit.lazy import import_on_use
 if TYPE_CHECKING:
     from embedkit.dicom.annotations import read_annotations
     from embedkit.dicom.files import FoundFile, find_files
+    from embedkit.dicom.fork_server import start_ahead
     from embedkit.dicom.grey import Presentation, to_display
     from embedkit.dicom.instance import InstanceFacts
     from embedkit.dicom.labels import Label, LabelTable, label_from_folder, label_of, labels_from_csv
@@ -42,6 +43,7 @@ _MODULES = {
     "read_content": "reading",
     "read_file": "reading",
     "read_radiograph": "radiograph",
+    "start_ahead": "fork_server",
     "stored_levels": "radiograph",
     "to_display": "grey",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "read_content",
     "read_file",
     "read_radiograph",
+    "start_ahead",
     "stored_levels",
     "to_display",
 ]

@@ -106,10 +106,10 @@ def _decode_jpeg(frame: bytes, stream: Codestream, reduction: int, photometric: 
 
 
 def _decode_at_full_size(frame: bytes, stream: Codestream) -> Array:
-    """JPEG-LS, lossless JPEG, and what has other than 8 bits: plain large frames by a decoder of our own."""
-    large = _COMPILED[stream.coding].decode(frame, stream) if stream.coding in _COMPILED else None
-    if large is not None:
-        return large
+    """JPEG-LS, lossless JPEG, and what has other than 8 bits: plain grey frames by a decoder of our own."""
+    plain = _COMPILED[stream.coding].decode(frame, stream) if stream.coding in _COMPILED else None
+    if plain is not None:
+        return plain
     if stream.coding == "jpeg-ls":
         return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream)
     return np.asarray(imagecodecs.jpeg8_decode(frame))

@@ -3,10 +3,12 @@
 `ForkServer` is the parent's side of it, `serve` the other. The server is a fresh interpreter with one thread, for it
 is not safe to fork a process with several, such as one that has used torch. It runs in a session of its own, so that
 Ctrl-C reaches the parent only, has nothing to write to but its socket, and dies with its parent, as workers do with it.
+It may be started ahead of its use, so that both import at the same time.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -15,19 +17,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from threading import Lock
 from typing import Any
-
-import cv2
 
 from embedkit.dicom.sandbox import Limits, die_with, limit, work
 from embedkit.errors import UsageError
 
 _PROGRAM = (  # what is importable here shall be importable there, before anything of ours is imported
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from embedkit.dicom.fork_server import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
+    "from embedkit.dicom.fork_server import serve; serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[4])"
 )
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the pool has a process for each core already
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
@@ -36,18 +38,19 @@ system has to find and clear anew cost more than to read a file into them."""
 
 
 class ForkServer:
-    """Forks processes that answer with `function`. Starting it takes no time; the first `fork` waits until it is ready.
+    """Forks processes that answer with a function. Starting it takes no time; the first `fork` waits until it is ready.
 
-    Threads may share it. Raises what pickling `function` raises.
+    Threads may share it. It imports `module`, if one is named, before it knows the function.
     """
 
-    def __init__(self, function: Callable[..., object], limits: Limits) -> None:
+    def __init__(self, module: str = "") -> None:
         ours, theirs = socket.socketpair()
+        arguments = (str(theirs.fileno()), str(os.getpid()), json.dumps(sys.path), module)
         self._control = Connection(ours.detach())
         with theirs:
             self._process = subprocess.Popen(
                 # -P: the current folder, which may be the dump, is no place to import from
-                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno()), str(os.getpid()), json.dumps(sys.path)],
+                [sys.executable, "-P", "-c", _PROGRAM, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -57,11 +60,16 @@ class ForkServer:
             )
         self._lock = Lock()
         self._ready = False
-        try:
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process has not ended."""
+        return self._process.poll() is None
+
+    def prepare(self, function: Callable[..., object], limits: Limits) -> None:
+        """Say, once, what workers answer with. Raises what pickling `function` raises."""
+        with suppress(OSError):  # it has ended: `fork` says so
             self._control.send((function, limits))
-        except BaseException:
-            self.close()
-            raise
 
     def fork(self) -> tuple[int, Connection]:
         """Process id of a new worker, and the connection on which it answers items.
@@ -102,12 +110,47 @@ class ForkServer:
         self._control.close()
 
 
-def serve(descriptor: int, parent: int) -> None:
+_ahead: list[ForkServer] = []  # one at most
+
+
+def start_ahead(module: str) -> None:
+    """Start the server that the next `WorkerPool` takes, and have it import `module`, where its function is.
+
+    For a program that knows that it will read files before it has imported what it needs itself.
+    """
+    if not _ahead:
+        _ahead.append(ForkServer(module))
+        atexit.register(_close_ahead)
+
+
+def take_server() -> ForkServer:
+    """Return the server that was started ahead, if it runs, or a new one."""
+    try:
+        server = _ahead.pop()
+    except IndexError:
+        return ForkServer()
+    if server.is_running:
+        return server
+    server.close()
+    return ForkServer()
+
+
+def _close_ahead() -> None:
+    while _ahead:
+        _ahead.pop().close()
+
+
+def serve(descriptor: int, parent: int, module: str) -> None:
     """Fork and bury workers as the `ForkServer` in process `parent` asks over the socket `descriptor`."""
     die_with(parent)
     with Connection(descriptor) as control:
+        if module:
+            with suppress(Exception):  # met again, and told, with the function
+                import_module(module)
         try:
             function, limits = control.recv()
+            import cv2  # noqa: PLC0415 (not the parent, which may have no use for it)
+
             cv2.setNumThreads(1)
             limit(limits)
         except Exception as error:  # told to the parent, which raises

@@ -1,4 +1,4 @@
-"""Large frames of JPEG Lossless (ITU-T T.81, process 14), by a decoder of our own that takes a third of libjpeg's time.
+"""Frames of JPEG Lossless (ITU-T T.81, process 14), by a decoder of our own that takes a third of libjpeg's time.
 
 It is compiled (`compiled`, `jpeg_lossless_kernel`). Whatever is out of the ordinary (colours, restarts, a point
 transform, damage) is libjpeg's.
@@ -165,6 +165,4 @@ def _load() -> ModuleType:
     return jpeg_lossless_kernel
 
 
-DECODER = CompiledDecoder(
-    read_scan, decode_scan, _load, worth_loading=16 << 20
-)  # a frame of 6.6 megapixels gains 20 ms
+DECODER = CompiledDecoder(read_scan, decode_scan, _load)

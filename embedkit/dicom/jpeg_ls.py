@@ -1,4 +1,4 @@
-"""Large frames of lossless JPEG-LS (ISO 14495-1), by a decoder of our own that takes little over half of CharLS's time.
+"""Frames of lossless JPEG-LS (ISO 14495-1), by a decoder of our own that takes little over half of CharLS's time.
 
 It is compiled (`compiled`, `jpeg_ls_kernel`). Whatever is out of the ordinary (colours, near-lossless, restarts,
 damage) is CharLS's.
@@ -115,4 +115,4 @@ def _load() -> ModuleType:
     return jpeg_ls_kernel
 
 
-DECODER = CompiledDecoder(read_scan, decode_scan, _load, worth_loading=4 << 20)  # 6.6 megapixels gain 40 ms
+DECODER = CompiledDecoder(read_scan, decode_scan, _load)

@@ -22,7 +22,7 @@ from threading import Event
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from embedkit.dicom.fork_server import ForkServer
+from embedkit.dicom.fork_server import ForkServer, take_server
 from embedkit.dicom.reasons import reject
 from embedkit.dicom.sandbox import Limits
 from embedkit.errors import RejectedFile, UsageError
@@ -72,10 +72,11 @@ class WorkerPool(Generic[Item, Result]):
 
     def __enter__(self) -> Self:
         """Begin to start the workers; where they cannot start, `map` raises UsageError ``workers-cannot-start``."""
+        self._server = take_server()
         try:
-            self._server = ForkServer(self._function, self._limits)
+            self._server.prepare(self._function, self._limits)
         except BaseException:
-            self._threads.shutdown()
+            self.close()
             raise
         return self
 

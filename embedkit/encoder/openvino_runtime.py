@@ -17,6 +17,8 @@ from embedkit.encoder.weights import EncoderWeights, State
 from embedkit.image import PICTURE_SIDE
 
 _EPSILON = 1e-5  # of torch's BatchNorm2d
+_BANDS = 9
+"""Of the resizing: two fifths of the time that one product takes."""
 
 
 class OpenVinoRuntime:
@@ -78,12 +80,26 @@ def build_resizing(weights: EncoderWeights, batch_size: int) -> Any:
 
     config = weights.config
     pictures = opset13.parameter([batch_size, PICTURE_SIDE, PICTURE_SIDE], np.uint8)
-    resize = opset13.constant(resizing_matrix(PICTURE_SIDE, config.input_size))
-    rows = opset13.matmul(resize, opset13.convert(pictures, "f32"), transpose_a=False, transpose_b=False)
-    grey = opset13.matmul(rows, resize, transpose_a=False, transpose_b=True)
+    matrix = resizing_matrix(PICTURE_SIDE, config.input_size)
+    grey = _resize_side(_resize_side(opset13.convert(pictures, "f32"), matrix, axis=1), matrix, axis=2)
     centred = opset13.subtract(grey, np.float32(255 * config.mean))
     normal = opset13.multiply(centred, np.float32(1 / (255 * config.std)))
     return Model([opset13.unsqueeze(normal, np.array([1]))], [pictures])
+
+
+def _resize_side(pictures: Any, matrix: NDArray[np.float32], axis: int) -> Any:
+    """Multiply rows (axis 1) or columns (axis 2) by a matrix (side, source): in bands, as most of it is zeros."""
+    from openvino import opset13  # noqa: PLC0415
+
+    parts = []
+    for band in np.array_split(matrix, _BANDS):
+        used = np.flatnonzero(band.any(axis=0))
+        first, stop = used[0], used[-1] + 1
+        part = opset13.slice(pictures, *(np.array([v]) for v in (first, stop, 1, axis)))
+        weights = opset13.constant(band[:, first:stop])
+        factors = (weights, part) if axis == 1 else (part, weights)
+        parts.append(opset13.matmul(*factors, transpose_a=False, transpose_b=axis == 2))
+    return opset13.concat(parts, axis)
 
 
 def build_network(weights: EncoderWeights, batch_size: int, *, quantized: bool = False) -> Any:

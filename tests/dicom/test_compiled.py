@@ -1,4 +1,4 @@
-"""The compiled decoders of large frames: when a process loads one, and that all is read without."""
+"""The compiled decoders: when a process loads one, and that all is read without."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from embedkit.dicom import jpeg_lossless, jpeg_ls
-from embedkit.dicom.codestreams import Codestream, read_codestream
-from embedkit.dicom.compiled import CompiledDecoder
+from embedkit.dicom.codestreams import read_codestream
+from embedkit.dicom.compiled import WORTH_LOADING, CompiledDecoder
 from embedkit.dicom.decoders import decode_codestream
 from embedkit.dicom.sandbox import unhurried
 
@@ -46,23 +46,22 @@ def fresh(monkeypatch):
 
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("module", [jpeg_ls, jpeg_lossless])
-def test_one_is_loaded_when_a_process_has_met_a_few_large_frames(module):
-    picture = np.random.default_rng(0).integers(0, 200, (1500, 1500), np.uint8)
+@pytest.mark.parametrize("side", [300, 3000])
+def test_one_is_loaded_when_a_process_has_met_some_frames(module, side):
+    picture = np.random.default_rng(0).integers(0, 200, (side, side), np.uint8)
     encoded = encode(module, picture)
     stream = read_codestream(encoded)
-    count = module.DECODER.worth_loading // picture.size
-    assert all(module.DECODER.decode(encoded, stream) is None for _ in range(count))
+    assert all(module.DECODER.decode(encoded, stream) is None for _ in range(WORTH_LOADING // picture.size))
     assert not module.DECODER.tried
     for _ in range(2):
         np.testing.assert_array_equal(module.DECODER.decode(encoded, stream), picture)
-    small = Codestream(stream.coding, 400, 400, 1, 12)
-    assert module.DECODER.decode(encoded, small) is None
+    assert module.DECODER.decode(encoded, replace(stream, samples=3)) is None
 
 
 @pytest.mark.usefixtures("fresh")
-def test_where_one_is_there_the_other_is_loaded_for_its_first_large_frame():
+def test_where_one_is_there_the_other_is_loaded_for_its_first_frame():
     picture = np.random.default_rng(0).integers(0, 200, (1500, 1500), np.uint8)
-    jpeg_ls.DECODER.pixels = jpeg_ls.DECODER.worth_loading
+    jpeg_ls.DECODER.pixels = WORTH_LOADING
     for module in (jpeg_ls, jpeg_lossless):
         encoded = encode(module, picture)
         np.testing.assert_array_equal(module.DECODER.decode(encoded, read_codestream(encoded)), picture)
@@ -89,7 +88,7 @@ def test_where_it_cannot_be_had_the_other_decoder_goes_on(module, monkeypatch):
     monkeypatch.setattr(module, "decode_scan", fail)
     picture = np.full((1500, 1500), 9, np.uint8)
     encoded = encode(module, picture)
-    module.DECODER.pixels = module.DECODER.worth_loading
+    module.DECODER.pixels = WORTH_LOADING
     for _ in range(3):
         assert module.DECODER.decode(encoded, read_codestream(encoded)) is None
     assert module.DECODER.tried

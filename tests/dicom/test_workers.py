@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedkit.dicom import REASONS, WorkerPool
+from embedkit.dicom import REASONS, WorkerPool, fork_server, start_ahead
 from embedkit.errors import RejectedFile, UsageError
 
 HERE = str(Path(__file__).parent)
@@ -121,6 +121,33 @@ def test_an_error_of_the_consumer_passes_through(functions):
             raise KeyError
     with pytest.raises(ZeroDivisionError), WorkerPool(functions.double, workers=1) as pool:
         list(pool.map(1 // item for item in (1, 0)))
+
+
+@pytest.mark.parametrize("module", ["worker_functions", "no_such_module"])
+def test_a_server_that_was_started_ahead_is_the_next_pools_alone(functions, module):
+    for _ in range(2):
+        start_ahead(module)
+    with WorkerPool(functions.parent_id, workers=1) as first, WorkerPool(functions.parent_id, workers=1) as second:
+        servers = [pool.map([0]) for pool in (first, second)]
+        (_, one), (_, other) = map(next, servers)
+    assert one != other
+    assert not any(map(is_running, (one, other)))
+
+
+def test_a_server_that_was_started_ahead_may_have_ended(functions):
+    start_ahead("worker_functions")
+    (server,) = fork_server._ahead
+    server._process.kill()
+    server._process.wait()
+    with WorkerPool(functions.double, workers=1) as pool:
+        assert list(pool.map([1])) == [(1, 2)]
+
+
+def test_a_server_that_no_pool_takes_ends_with_its_parent():
+    program = "from embedkit.dicom import fork_server as f; f.start_ahead('json'); print(f._ahead[0]._process.pid)"
+    done = subprocess.run([sys.executable, "-W", "error", "-X", "dev", "-c", program], capture_output=True, check=True)
+    assert not is_running(int(done.stdout))
+    assert done.stderr == b""
 
 
 def test_a_function_that_cannot_reach_a_worker(functions, monkeypatch):

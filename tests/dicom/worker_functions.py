@@ -25,6 +25,10 @@ def process_id(item: int) -> int:
     return os.getpid()
 
 
+def parent_id(item: int) -> int:
+    return os.getppid()
+
+
 def page_faults_of(size: int) -> int:
     """How many pages the kernel has to find for three arrays of that many bytes."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
