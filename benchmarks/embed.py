@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import cProfile
 import json
-import os
 import pstats
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 
-from turns import Rates, Run, draw_rates, run_command, take_turns
+from turns import Rates, Run, draw_rates, multiplied, run_command, take_turns
 
 
 def run_naive(folder: Path) -> tuple[float, int]:
@@ -169,25 +168,13 @@ def draw_tables(medians: dict[str, Rates], stages: dict[str, float], images: int
     return "\n".join(lines)
 
 
-def _multiply(folder: Path, copies: int, place: Path) -> Path:
-    """The dump so many times over, as hard links: both pipelines read and decode each."""
-    for copy in range(copies):
-        for file in folder.rglob("*"):
-            if file.is_file():
-                link = place / str(copy) / file.relative_to(folder)
-                link.parent.mkdir(parents=True, exist_ok=True)
-                os.link(file, link)
-    return place
-
-
 def compare(dump: Path, repeat: int = 3, copies: int = 1) -> str:
     """Time both in turns, and the stages of ours, as Markdown tables with the ratio of the medians."""
-    with tempfile.TemporaryDirectory(dir=dump.resolve().parent) as place:
-        dump = _multiply(dump.resolve(), copies, Path(place)) if copies > 1 else dump.resolve()
+    with multiplied(dump, copies) as folder:
         stages, images = json.loads(
-            subprocess.check_output([sys.executable, __file__, str(dump), "--run", "stages"])  # fills the file cache
+            subprocess.check_output([sys.executable, __file__, str(folder), "--run", "stages"])  # fills the file cache
         )
-        medians = take_turns(__file__, ("naive", "embedkit"), dump, repeat)
+        medians = take_turns(__file__, ("naive", "embedkit"), folder, repeat)
     return draw_tables(medians, stages, images)
 
 

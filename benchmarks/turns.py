@@ -12,9 +12,10 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 Run = Callable[[Path], tuple[object, int]]
@@ -50,6 +51,23 @@ def take_turns(script: str, names: Iterable[str], folder: Path, repeat: int) -> 
     return {
         name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in measured.items()
     }
+
+
+@contextmanager
+def multiplied(dump: Path, copies: int) -> Iterator[Path]:
+    """A dump so many times over, as hard links beside it: each is read and decoded like any other file."""
+    dump = dump.resolve()
+    if copies == 1:
+        yield dump
+        return
+    with tempfile.TemporaryDirectory(dir=dump.parent) as place:
+        for copy in range(copies):
+            for file in dump.rglob("*"):
+                if file.is_file():
+                    link = Path(place, str(copy), file.relative_to(dump))
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    os.link(file, link)
+        yield Path(place)
 
 
 def draw_rates(medians: Mapping[str, Rates]) -> str:

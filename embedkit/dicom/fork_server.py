@@ -32,7 +32,7 @@ _PROGRAM = (  # what is importable here shall be importable there, before anythi
     "from embedkit.dicom.fork_server import serve; serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[4])"
 )
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the pool has a process for each core already
-_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 """Bytes, of glibc (mallopt(3)). By itself it gives large arrays back to the system after each file, and pages that the
 system has to find and clear anew cost more than to read a file into them."""
 
@@ -56,7 +56,7 @@ class ForkServer:
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env=_KEEP_MEMORY | os.environ | _ONE_THREAD,
+                env=KEEP_MEMORY | os.environ | _ONE_THREAD,
             )
         self._lock = Lock()
         self._ready = False
