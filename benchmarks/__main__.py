@@ -53,10 +53,8 @@ def draw_sections(arguments: argparse.Namespace) -> Iterator[str]:
     yield f"## The job, full-size files\n\nThe same peer; the dump {copies} times over.\n\n{tables}"
     yield _fence(embed.profile_reading(arguments.full_size))
     words = "One worker process, limits and clock included, beside the same reading in a loop."
-    small, full_size = (
-        sandbox.compare(arguments.small, repeat),
-        sandbox.compare(arguments.full_size, repeat, max(1, copies // 4)),
-    )
+    small = sandbox.compare(arguments.small, repeat)
+    full_size = sandbox.compare(arguments.full_size, repeat, max(1, copies // 4))
     yield f"## The sandbox\n\n{words} Small files:\n\n{small}\n\nFull-size files:\n\n{full_size}"
     yield f"## Beside embedding loops of others\n\n{_draw_loops(arguments)}"
     yield f"## The encoder\n\nBeside torch in fp32.\n\n{encode.draw_table(encode.measure())}"
