@@ -74,7 +74,8 @@ def load_encoder(source: str | EncoderWeights = STARTER, precision: str = "auto"
     ----------
     precision
         `bf16`, `int8` and `int8-bf16` (OpenVINO only), `fp32`, or `auto`: the one that is fastest here, which is bf16
-        on GPUs and processors with AMX, else int8 on those that multiply whole numbers (VNNI), else fp32.
+        on GPUs and processors with AMX, else int8 on those that multiply whole numbers (VNNI), or int8-bf16 where they
+        are AMD's and have bf16 too, else fp32.
     runtime
         `openvino`, `torch-cpu`, `torch-cuda`, or `auto`: a GPU where there is one, else OpenVINO where it is installed
         and fast, which is on x86-64 Linux, else torch.
