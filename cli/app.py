@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 done but something needs a look, 2 bad usage or input, 130
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import typer
@@ -64,7 +65,9 @@ for command in (
 
 def main() -> None:
     """Run the command line and exit."""
-    sys.exit(_run(sys.argv[1:]))
+    code = _run(sys.argv[1:])
+    gc.freeze()  # else Python looks for garbage once more before it ends: 0.05 s of `similar`, 0.1 s of `embed`
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:

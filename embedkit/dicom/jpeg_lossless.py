@@ -10,12 +10,15 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.codestreams import Codestream
 from embedkit.dicom.compiled import CompiledDecoder, unstuff
+
+Integer = TypeVar("Integer", np.int32, np.int64)
 
 _FRAME_HEADER, _TABLES, _SCAN, _COMMENT, _FILL = 0xFFC3, 0xFFC4, 0xFFDA, 0xFFFE, 0xFFFF  # table B.1
 _APPLICATIONS = range(0xFFE0, 0xFFF0)
@@ -41,9 +44,8 @@ class HuffmanTable:
 
     @property
     def extra(self) -> NDArray[np.int64]:
-        """Bits that follow each code (table H.2: none after SSSS = 16)."""
-        sizes = np.frombuffer(self.sizes, np.uint8).astype(np.int64)
-        return np.where(sizes == 16, 0, sizes)
+        """Bits that follow each code."""
+        return _extra_bits(np.frombuffer(self.sizes, np.uint8).astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -142,12 +144,17 @@ def _choose_most(table: HuffmanTable) -> int:
     return _MOST_SHORT[-1]
 
 
+def _extra_bits(sizes: NDArray[Integer]) -> NDArray[Integer]:
+    """Bits that follow codes of these SSSS (table H.2: none after 16)."""
+    return np.where(sizes == 16, sizes.dtype.type(0), sizes)
+
+
 def _list_short_codes(codes: NDArray[np.uint16], most: int, long: int) -> NDArray[np.uint32]:
     """Of any `most` bits, the difference that they begin with: length + 65536 * difference, or `long`."""
     ahead = np.arange(1 << most, dtype=np.int32)
     code = codes[ahead << (16 - most)].astype(np.int32)
     size = code >> 5
-    extra = np.where(size == 16, 0, size)
+    extra = _extra_bits(size)
     length = (code & 31) + extra
     short = (code > 0) & (length <= most)
     value = (ahead >> np.where(short, most - length, 0)) & ((1 << extra) - 1)
