@@ -20,10 +20,10 @@ from embedkit.indexes.manifest import Manifest, graph_name
 from embedkit.indexes.nearest import EXACT_BELOW, Found, Ints, NearestOfAll, Rearrange, merge, nearest_among
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
+from embedkit.indexes.scratch_vectors import ScratchVectors
 from embedkit.indexes.search import ReadVectors
 from embedkit.indexes.shards import read_table, write_table
 from embedkit.indexes.storage import sha256_of
-from embedkit.indexes.vector_file import VectorFile
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
 
 NEIGHBOURS = 20
@@ -115,7 +115,7 @@ def fit(
         for positions, vectors in read(ids):
             directions[positions] = unit(vectors)
         return search(directions)
-    with VectorFile(scratch, len(ids), dimension) as file:
+    with ScratchVectors(scratch, len(ids), dimension) as file:
         for positions, vectors in read(ids):  # ascending, so that those of a shard lie together
             file.write(int(positions[0]), unit(vectors))
         return search(file.map(), file.rearrange)

@@ -71,8 +71,8 @@ class NearestOfAll:
     exact_below
         Below so many vectors, and on a GPU, each is compared with every other.
     rearrange
-        Brings `directions` into another order, where they lie in a file (`VectorFile.rearrange`): there, those that lie
-        together should lie side by side.
+        Brings `directions` into another order, where they lie in a file (`ScratchVectors.rearrange`): there, those that
+        lie together should lie side by side.
     """
 
     def __init__(

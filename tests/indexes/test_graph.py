@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError
-from embedkit.indexes import Index, graph, nearest, vector_file
+from embedkit.indexes import Index, graph, nearest, scratch_vectors
 from embedkit.indexes.graph import Graph
 from embedkit.indexes.nearest import NearestOfAll, nearest_among
-from embedkit.indexes.vector_file import VectorFile
+from embedkit.indexes.scratch_vectors import ScratchVectors
 from embedkit.indexes.vectors import unit
 
 from .conftest import Embed, write_dump
@@ -84,8 +84,8 @@ def test_vectors_laid_out_in_a_file_make_the_same_graph_and_leave_nothing(tmp_pa
 def test_vectors_in_a_file_are_rearranged(tmp_path: Path, count: int, at_once: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     vectors, order = rng.random((count, 3), np.float32), rng.permutation(count)
-    with pytest.MonkeyPatch.context() as patch, VectorFile(tmp_path, count, 3) as file:
-        patch.setattr(vector_file, "_AT_ONCE", at_once)
+    with pytest.MonkeyPatch.context() as patch, ScratchVectors(tmp_path, count, 3) as file:
+        patch.setattr(scratch_vectors, "_AT_ONCE", at_once)
         file.write(0, vectors)
         file.rearrange(order)
         np.testing.assert_array_equal(file.read(0, count), vectors[order])

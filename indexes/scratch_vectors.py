@@ -17,7 +17,7 @@ _AT_ONCE = 131_072
 """Vectors that are in memory while they are put into another order: 256 MB, where they have 512 numbers."""
 
 
-class VectorFile:
+class ScratchVectors:
     """Vectors, float32 (N, D), in an unnamed file in `folder`; gone when the block is left, however it is left.
 
     Whatever writes raises IndexFolderError ``index-full`` where there is no room, and the like.
@@ -64,7 +64,7 @@ class VectorFile:
         places = np.empty_like(order)
         places[order] = np.arange(len(order))
         starts, runs = range(0, len(order), _AT_ONCE), []
-        with VectorFile(self._folder, *self._shape) as second:
+        with ScratchVectors(self._folder, *self._shape) as second:
             for start in starts:
                 wanted = places[start : start + _AT_ONCE]
                 by_place = np.argsort(wanted)
