@@ -127,10 +127,10 @@ def test_an_error_of_the_consumer_passes_through(functions):
 def test_a_server_that_was_started_ahead_is_the_next_pools_alone(functions, module):
     for _ in range(2):
         start_ahead(module)
+    (server,) = fork_server._ahead
     with WorkerPool(functions.parent_id, workers=1) as first, WorkerPool(functions.parent_id, workers=1) as second:
-        servers = [pool.map([0]) for pool in (first, second)]
-        (_, one), (_, other) = map(next, servers)
-    assert one != other
+        (_, one), (_, other) = (next(pool.map([0])) for pool in (first, second))
+    assert one == server._process.pid != other
     assert not any(map(is_running, (one, other)))
 
 
