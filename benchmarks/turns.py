@@ -57,7 +57,7 @@ def take_turns(script: str, names: Iterable[str], folder: Path, repeat: int) -> 
 def multiplied(dump: Path, copies: int) -> Iterator[Path]:
     """A dump so many times over, as hard links beside it: each is read and decoded like any other file."""
     dump = dump.resolve()
-    if copies == 1:
+    if copies <= 1:
         yield dump
         return
     with tempfile.TemporaryDirectory(dir=dump.parent) as place:

@@ -120,21 +120,19 @@ def start_ahead(module: str) -> None:
     """
     if not _ahead:
         _ahead.append(ForkServer(module))
-        atexit.register(_close_ahead)
 
 
 def take_server() -> ForkServer:
     """Return the server that was started ahead, if it runs, or a new one."""
-    try:
+    with suppress(IndexError):  # none, or another thread has it
         server = _ahead.pop()
-    except IndexError:
-        return ForkServer()
-    if server.is_running:
-        return server
-    server.close()
+        if server.is_running:
+            return server
+        server.close()
     return ForkServer()
 
 
+@atexit.register
 def _close_ahead() -> None:
     while _ahead:
         _ahead.pop().close()

@@ -16,9 +16,12 @@ import cv2
 import numpy as np
 import pytest
 
+from embedkit.cli.embed import embed
 from embedkit.demo import write_demo_dump
 from embedkit.encoder.encoding import PRECISIONS
+from embedkit.errors import UsageError
 from embedkit.indexes import Index
+from embedkit.indexes.preparation import prepare_rows
 
 CANARY = b"CANARY^JANE"
 COLUMNS = "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence"
@@ -290,6 +293,15 @@ def test_bad_usage_says_what_to_do_in_one_line(arguments: list[str], said: str, 
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not done.stdout
+
+
+def test_embed_has_the_module_of_its_workers_imported_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server takes no notice of a module that is not there: it would only be slower."""
+    named: list[str] = []
+    monkeypatch.setattr("embedkit.cli.embed.start_ahead", named.append)
+    with pytest.raises(UsageError, match="no such file"):
+        embed([tmp_path / "missing"], tmp_path / "index", quiet=True)
+    assert named == [prepare_rows.__module__]
 
 
 def test_an_interrupted_embed_keeps_its_work(site: Site, tmp_path: Path) -> None:
