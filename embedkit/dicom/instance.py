@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def make_uid(content_blake3: str) -> str:
+    """The SOP Instance UID of an image that has none, from its content: one made of a UUID (PS3.5 B.2)."""
+    return f"2.25.{int(content_blake3[:32], 16)}"
+
+
 @dataclass(frozen=True)
 class InstanceFacts:
     """The header facts of one SOP instance (or plain picture) that an index keeps.

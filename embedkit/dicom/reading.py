@@ -16,7 +16,7 @@ from embedkit.dicom.files import FoundFile
 from embedkit.dicom.frames import FrameReader
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.header import Header, read_header, silence
-from embedkit.dicom.instance import InstanceFacts
+from embedkit.dicom.instance import InstanceFacts, make_uid
 from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.dicom.layout import PixelLayout, read_layout
 from embedkit.dicom.plain_images import read_plain_image
@@ -168,16 +168,19 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
     notes = ["no-preamble"] if bare else []
     notes += ["executable-preamble"] if not bare and content.data.startswith(_EXECUTABLE) else []
     notes += [*opened.frames.notes, *find_disagreements(opened.header)]
-    return ReadFile(replace(facts, frames=len(frames)), content.blake3, frames, tuple(notes))
+    facts = replace(facts, frames=len(frames))
+    if not facts.sop_instance_uid:
+        facts = replace(facts, sop_instance_uid=make_uid(content.blake3))
+        notes.append("made-uid")
+    return ReadFile(facts, content.blake3, frames, tuple(notes))
 
 
 def _check_object(header: Header, modalities: frozenset[str]) -> None:
     """Turn away what is no picture, or none of the kind that was asked for."""
-    if not header.uid("SOPInstanceUID"):
-        raise reject("header-incomplete")
-    implied = _MODALITIES.get(header.uid("SOPClassUID"), "")
+    sop_class = header.uid("SOPClassUID")
+    implied = _MODALITIES.get(sop_class, "")
     if header.pixels is None:
-        raise reject("header-incomplete" if header.cut_short or implied else "no-pixel-data")
+        raise reject("header-incomplete" if header.cut_short or implied or not sop_class else "no-pixel-data")
     modality = header.text("Modality").upper() or implied
     if modality not in modalities:
         raise reject("other-modality")
@@ -192,7 +195,7 @@ def _read_plain(content: FileContent, kind: FileKind, options: ReadingOptions) -
         max_frames=options.max_frames,
     )
     facts = InstanceFacts(
-        sop_instance_uid=f"2.25.{int(content.blake3[:32], 16)}",  # a UID made from a UUID (PS3.5 B.2)
+        sop_instance_uid=make_uid(content.blake3),
         rows=image.rows,
         columns=image.columns,
         bits_stored=image.bits,

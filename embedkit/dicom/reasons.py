@@ -34,6 +34,7 @@ REASONS: dict[str, str] = {
 NOTES: dict[str, str] = {
     "executable-preamble": "The first bytes are those of a program (a polyglot); they were not used.",
     "no-preamble": "The DICOM file begins without preamble and file meta information.",
+    "made-uid": "It has no SOP Instance UID, or none of the right shape; one was made from its content.",
     "frame-count-differs": "There are more or fewer frames than the header says; those that are there were read.",
     "laterality-differs": "The header names the left side in one place and the right one in another.",
     "view-differs": "The header names one view in one place and another view in another.",

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from blake3 import blake3
 from pydicom import Dataset, dcmread
+from pydicom.uid import UID
 
 from embedkit.dicom import (
     NOTES,
@@ -106,17 +107,38 @@ def test_dicomdir_is_not_followed(tools, good):
     assert tools.reason(tools.write(dataset)) == "dicomdir"
 
 
-@pytest.mark.parametrize("missing", ["SOPInstanceUID", "Rows", "Columns", "BitsAllocated"])
+@pytest.mark.parametrize("missing", ["Rows", "Columns", "BitsAllocated"])
 def test_required_values(tools, missing):
     assert tools.reason(tools.dicom(tools.frame(12), bits=12, **{missing: None})) == "header-incomplete"
 
 
-@pytest.mark.parametrize("uid", ["", "1.2.three", "CANARY^JANE", "1" * 65, "../../etc/passwd"])
-def test_uids_have_the_shape_of_uids(tools, uid):
+NO_UIDS = ["", "1.2.three", "CANARY^JANE", "1" * 65, "1.2." * 17 + "1", "../../etc/passwd", "9a5094b2563a1ef3ff50", "7"]
+
+
+@pytest.mark.parametrize("uid", [None, *NO_UIDS])
+def test_an_instance_without_uid_gets_one_of_its_content(tools, uid):
+    frames = [tools.frame(12, seed=seed) for seed in range(2)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        content = tools.dicom(tools.frame(8), StudyInstanceUID=uid)
-    assert tools.read(content).facts.study_instance_uid == ""
+        first, second = (tools.dicom(frame, bits=12, SOPInstanceUID=uid) for frame in frames)
+        pages = tools.dicom(frames, bits=12, SOPInstanceUID=uid)
+    read = tools.read(first)
+    assert read.notes == ("made-uid",)
+    assert read.facts.sop_instance_uid == f"2.25.{int(blake3(first).hexdigest()[:32], 16)}"
+    assert UID(read.facts.sop_instance_uid).is_valid
+    np.testing.assert_array_equal(read.frames[0], tools.read(tools.dicom(frames[0], bits=12)).frames[0])
+    assert tools.read(second).facts.sop_instance_uid != read.facts.sop_instance_uid
+    assert tools.read(pages).facts.image_id(2) == f"{tools.read(pages).facts.sop_instance_uid}#2"
+
+
+@pytest.mark.parametrize("keyword", ["study_instance_uid", "series_instance_uid"])
+@pytest.mark.parametrize("uid", NO_UIDS)
+def test_uids_have_the_shape_of_uids(tools, uid, keyword):
+    name = "".join(word.title() for word in keyword.split("_")[:2]) + "UID"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = tools.dicom(tools.frame(8), **{name: uid})
+    assert getattr(tools.read(content).facts, keyword) == ""
 
 
 @pytest.mark.parametrize("length", [0, 100, 133, 140, 160, 200, 330, 400, 500])

@@ -268,3 +268,26 @@ def _errors(tool: str, path: Path) -> set[str]:
     assert tool != "dcmdump" or done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     return {line for line in lines if line.startswith(("Error", "E:"))}
+
+
+@pytest.mark.parametrize("new_uids", [False, True])
+def test_files_without_instance_uid_have_copies_with_one_each(tmp_path: Path, new_uids: bool) -> None:
+    """De-identified by a hash: the index made UIDs, and the copies must not share one."""
+    archive = Archive(tmp_path)
+    nameless = {"SOPInstanceUID": "9a5094b2563a1ef3ff50", "SeriesInstanceUID": ""}
+    for number in (1, 2):
+        write_file(archive.dump / f"IM{number}", number, BodyPartExamined="KNEE", **nameless)
+    embed([archive.dump], tmp_path / "index", encoders=[TinyEncoder()], settings=EmbedSettings(workers=1))
+    made = archive.index.images["sop_instance_uid"].to_pylist()
+    for uid in made:
+        archive.decide(uid, "relabel", "foot")
+    assert export(archive, new_uids=new_uids) == Export(2)
+    copies = [read(path) for path in sorted((archive.folder / "copies").glob("*.dcm"))]
+    uids = [copy.SOPInstanceUID for copy in copies]
+    assert len({*uids, "9a5094b2563a1ef3ff50"}) == 3
+    assert (uids == made) != new_uids
+    assert [copy.file_meta.MediaStorageSOPInstanceUID for copy in copies] == uids
+    assert new_uids == (len({copy.SeriesInstanceUID for copy in copies}) == 2)
+    for copy in copies:
+        [misfit] = copy.OriginalAttributesSequence[0].NonconformingModifiedAttributesSequence
+        assert misfit.NonconformingDataElementValue == b"9a5094b2563a1ef3ff50"

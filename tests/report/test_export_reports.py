@@ -135,3 +135,15 @@ def test_other_readers_find_no_fault(archive: Archive, tool: str) -> None:
     done = subprocess.run([tool, archive.folder / "sr" / "000001.dcm"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Error" not in done.stderr
+
+
+def test_a_report_refers_to_no_instance_that_the_archive_cannot_know(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    write_file(archive.dump / "hash", 1, SOPInstanceUID="9a5094b2563a1ef3ff50")
+    write_file(archive.dump / "series", 2, SeriesInstanceUID="")
+    embed([archive.dump], tmp_path / "index", encoders=[TinyEncoder()], settings=EmbedSettings(workers=1))
+    for uid in archive.index.images["image_id"].to_pylist():
+        archive.decide(uid, "relabel", "foot")
+    done, reports = export(archive)
+    assert reports == []
+    assert [one.reason for one in done.left_out] == ["no-instance", "no-instance"]

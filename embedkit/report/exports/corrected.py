@@ -91,7 +91,9 @@ def write_corrected(
             facts = {key: index.images[key][correction.row].as_py() for key in ("sop_instance_uid", "path")}
             try:
                 header = read_source(index, correction.row, root)
-                copy = correct(header, correction.region, vocabulary, moment, new_uids=new_uids)
+                copy = correct(
+                    header, facts["sop_instance_uid"], correction.region, vocabulary, moment, new_uids=new_uids
+                )
             except RejectedFile as error:
                 left_out.append(LeftOut(facts["sop_instance_uid"], error.reason))
                 continue

@@ -13,6 +13,7 @@ import zlib
 from datetime import datetime
 
 from pydicom import Dataset
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.filebase import DicomBytesIO
@@ -29,14 +30,18 @@ from embedkit.report.exports.coding import code_region
 
 _REGION = ("AnatomicRegionSequence", "BodyPartExamined", "PrimaryAnatomicStructureSequence")
 """What says which region it is. The last names a part of the first (PS3.3 10.5): it goes where that changes."""
-_CODE_STRING = re.compile(rb"[A-Z0-9_ ]{0,16}")
+_SHAPES = {"CS": re.compile(rb"[A-Z0-9_ ]{0,16}"), "UI": re.compile(rb"[0-9.]{0,64}")}
+"""What values of the kinds that are replaced may be (PS3.5 6.2)."""
 _PIXEL_DATA = (0x7FE0, 0x0010)
 
 
-def correct(header: Header, region: str, vocabulary: Vocabulary, moment: datetime, *, new_uids: bool = False) -> bytes:
+def correct(
+    header: Header, instance: str, region: str, vocabulary: Vocabulary, moment: datetime, *, new_uids: bool = False
+) -> bytes:
     """The bytes of a file like that of `header`, which is changed, with the region `region`.
 
-    `moment` (UTC) is when that was. With `new_uids` the copy is an instance of its own that refers to its source.
+    `instance` is the SOP Instance UID that the index has, which stands in for one that the header lacks. `moment` (UTC)
+    is when that was. With `new_uids` the copy is an instance of its own that refers to its source.
     Raises RejectedFile: ``no-code`` where the vocabulary has no SNOMED CT code for the region, ``header-unreadable``.
     """
     code, known = code_region(region, vocabulary), vocabulary.region(region)
@@ -46,7 +51,9 @@ def correct(header: Header, region: str, vocabulary: Vocabulary, moment: datetim
         with silence():
             changes = _region_elements(code, known.body_part)
             if new_uids:
-                changes.update(_own_uids(header, code))
+                changes.update(_own_uids(header, instance, code))
+            elif not header.uid("SOPInstanceUID"):
+                changes.SOPInstanceUID = instance
             _replace(header, changes, moment.strftime("%Y%m%d%H%M%S.%f+0000"))
             return _encode(header)
     except MemoryError:
@@ -64,9 +71,9 @@ def _region_elements(code: Code, body_part: str) -> Dataset:
     return elements
 
 
-def _own_uids(header: Header, code: Code) -> Dataset:
+def _own_uids(header: Header, image: str, code: Code) -> Dataset:
     """UIDs made from those of the original, so that they are the same each time, and the reference to it."""
-    image, series = header.uid("SOPInstanceUID"), header.uid("SeriesInstanceUID")
+    series = header.uid("SeriesInstanceUID") or image
     source = Dataset()
     source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = header.uid("SOPClassUID"), image
     elements = Dataset()
@@ -88,9 +95,10 @@ def _replace(header: Header, changes: Dataset, when: str) -> None:
             continue
         element = dataset.get_item(tag)
         del dataset[tag]
-        if keyword == "BodyPartExamined" and not _CODE_STRING.fullmatch(_value_of(element)):
+        vr = dictionary_VR(tag)
+        if vr in _SHAPES and not _SHAPES[vr].fullmatch(_value_of(element)):
             misfits.append(_misfit(tag, element))
-            prior.add_new(tag, "CS", None)
+            prior.add_new(tag, vr, None)
         else:
             prior[tag] = element
     item.ModifiedAttributesSequence = [prior]

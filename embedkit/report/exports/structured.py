@@ -68,6 +68,7 @@ class _Judged:
     patient: str
     frame: int
     frames: int
+    notes: list[str]
     consensus: Consensus
 
 
@@ -123,6 +124,8 @@ def _group(index: Index, consensus: Mapping[str, Consensus]) -> tuple[list[list[
         image = _Judged(row, **{name: index.images[name][row].as_py() for name in columns}, consensus=counts)
         if not image.study_instance_uid or not image.sop_class_uid:
             left_out.append(LeftOut(image_id, "no-study" if image.sop_class_uid else "not-dicom"))
+        elif not image.series_instance_uid or "made-uid" in image.notes:
+            left_out.append(LeftOut(image_id, "no-instance"))
         else:
             key = (image.study_instance_uid, image.patient, frozenset(counts.readers))
             groups.setdefault(key, []).append(image)
