@@ -95,7 +95,7 @@ class _Exports:
         from embedkit.review import Decisions, find_consensus
 
         self._console, self._index, self._vocabulary, self._root = console, index, vocabulary, root
-        with Decisions.open(index.path) as decisions:
+        with Decisions.open(index.path, read_only=True) as decisions:
             self._latest = decisions.latest()
         self._consensus = find_consensus(self._latest)
         self._written: list[tuple[Path, int, str]] = []

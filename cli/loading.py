@@ -142,11 +142,9 @@ def find_image(index: Index, query: str, modalities: Sequence[str] | None) -> Lo
 
 def read_decisions(index: Path) -> list[Decision]:
     """The reviewers' decisions that stand on the images of an index; none where nobody has reviewed."""
-    from embedkit.review.decisions import DATABASE_NAME, Decisions
+    from embedkit.review.decisions import Decisions
 
-    if not (index / DATABASE_NAME).exists():  # to open them would make them
-        return []
-    with Decisions.open(index) as decisions:
+    with Decisions.open(index, read_only=True) as decisions:
         return decisions.latest()
 
 

@@ -1,14 +1,17 @@
-"""Shared fixtures: the real radiographs, where they are at hand."""
+"""Shared fixtures: the real radiographs, where they are at hand, and file systems to mount."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+Mount = Callable[..., None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,3 +27,18 @@ def real_data() -> Path:
     if not (folder / "fracatlas.csv").is_file():
         pytest.skip(f"no real radiographs at {folder}: set EMBEDKIT_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mount file systems for one test; needs the right to."""
+    mounted: list[str] = []
+
+    def run_mount(*arguments: str | Path) -> None:
+        if subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode:
+            pytest.skip("mounting a file system is not allowed here")
+        mounted.append(str(arguments[-1]))
+
+    yield run_mount
+    for folder in reversed(mounted):
+        subprocess.run(["umount", "-l", folder], capture_output=True, check=False)

@@ -1,25 +1,22 @@
 """What reviewers decided, kept for good: `decisions.sqlite` in the index folder (docs/review.md).
 
 Rows are only ever added. To take a decision back is a row of its own, and of several decisions of one reviewer on one
-image the newest that was not taken back stands. SQLite in WAL mode with ``synchronous=FULL``: what `record` has
-returned is on the disk, and several processes may write at once.
+image the newest that was not taken back stands. What `record` has returned is on the disk,
+and several processes may write at once (`embedkit.review.database`).
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from embedkit.errors import IndexFolderError, UsageError
-from embedkit.indexes.storage import plain_errors
+from embedkit.review.database import database_errors, open_database, place_of, transaction
 
 DATABASE_NAME = "decisions.sqlite"
 KEEP, RELABEL, OUT_OF_DOMAIN, UNUSABLE, SKIP = "keep", "relabel", "out-of-domain", "unusable", "skip"
@@ -27,8 +24,6 @@ VERDICTS = (KEEP, RELABEL, OUT_OF_DOMAIN, UNUSABLE, SKIP)
 LONGEST_NOTE, LONGEST_NAME = 2000, 64
 
 _UNDO = "undo"
-_VERSION = 1
-_APPLICATION = 0x656D626B  # "embk": tells this database from any other SQLite file
 _SCHEMA = f"""
 CREATE TABLE decisions (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -47,10 +42,7 @@ CREATE TABLE decisions (
 );
 CREATE TRIGGER never_changed BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
 CREATE TRIGGER never_removed BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
 """
-_BUSY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -80,11 +72,15 @@ class Decisions:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        self._place = place_of(path)
         self._lock = threading.RLock()
 
     @classmethod
-    def open(cls, index_path: Path | str) -> Self:
+    def open(cls, index_path: Path | str, *, read_only: bool = False) -> Self:
         """Open the decisions of the index in a folder; the database is made where there is none yet.
+
+        `read_only` makes and writes nothing: without a database there are no decisions, and the folder may be one that
+        cannot be written to.
 
         Raises
         ------
@@ -95,16 +91,7 @@ class Decisions:
         if not folder.is_dir():
             raise IndexFolderError("index-absent", f"{folder}: there is no index; make one with `embedkit embed`")
         path = folder / DATABASE_NAME
-        with plain_errors(folder):  # made by hand, so that it is never readable for others, nor a link to elsewhere
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        with _plain_errors(path):
-            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            try:
-                _prepare(path, connection)
-            except BaseException:
-                connection.close()
-                raise
-        return cls(path, connection)
+        return cls(path, open_database(path, _SCHEMA, read_only=read_only))
 
     def close(self) -> None:
         """Close the database; what was recorded needs no closing to be safe."""
@@ -138,7 +125,8 @@ class Decisions:
         UsageError
             ``bad-decision``: an unknown verdict, a relabel without another region, nothing to keep, a note too long.
         IndexFolderError
-            ``index-full``, ``index-read-only``, ``decisions-busy`` or ``decisions-damaged``; nothing was recorded.
+            ``index-full``, ``index-read-only``, ``decisions-busy``, ``decisions-damaged``, or ``decisions-moved`` where
+            another file or none is at its place by now; nothing was recorded.
         """
         _check(image_id, reviewer, verdict, region=region, prior=prior, note=note)
         return self._append((image_id, reviewer, verdict, region, prior, note, None), press)
@@ -153,7 +141,7 @@ class Decisions:
 
     def history(self) -> list[Decision]:
         """Every row in the order made, those taken back and those that take back among them."""
-        with self._lock, _plain_errors(self.path):
+        with self._lock, database_errors(self.path):
             return [_read(row) for row in self._connection.execute("SELECT * FROM decisions ORDER BY number")]
 
     def latest(self, reviewer: str | None = None) -> list[Decision]:
@@ -170,12 +158,15 @@ class Decisions:
     def _append(self, values: tuple[object, ...], press: str) -> Decision:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         press = press or secrets.token_hex(16)
-        with self._lock, _plain_errors(self.path), _transaction(self._connection) as connection:
+        with self._lock, database_errors(self.path), transaction(self._connection) as connection:
             earlier = connection.execute(
                 "SELECT * FROM decisions WHERE reviewer = ? AND press = ?", (values[1], press)
             ).fetchone()
             if earlier:
                 return _same(_read(earlier), values)
+            if place_of(self.path) != self._place:
+                message = f"{self.path}: it was removed or replaced since it was opened; end this and begin again"
+                raise IndexFolderError("decisions-moved", message)
             if (
                 values[-1] is not None
                 and connection.execute("SELECT 1 FROM decisions WHERE undoes = ?", (values[-1],)).fetchone()
@@ -221,69 +212,6 @@ def is_name(text: str) -> bool:
     return text.strip() == text and 0 < len(text) <= LONGEST_NAME and text.isprintable()
 
 
-def _prepare(path: Path, connection: sqlite3.Connection) -> None:
-    """Make the table where the file is empty, and check it where it is not."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    with _transaction(connection):
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            for statement in _statements(_SCHEMA):
-                connection.execute(statement)
-            return
-    if application != _APPLICATION or connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-        raise _damaged(path)
-    if version > _VERSION:
-        raise IndexFolderError("decisions-too-new", f"{path}: written by a newer embedkit; update this one")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script: `executescript` would commit the transaction that they belong in."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
 def _read(row: tuple[Any, ...]) -> Decision:
     number, image_id, reviewer, time, verdict, region, prior, note, undoes, _ = row
     return Decision(number, image_id, reviewer, datetime.fromisoformat(time), verdict, region, prior, note, undoes)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Hold the write lock from the first read to the commit."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-@contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
-    """Say in one line what an error of SQLite means."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        reason, advice = {
-            sqlite3.SQLITE_BUSY: ("decisions-busy", "another process holds it; try again"),
-            sqlite3.SQLITE_LOCKED: ("decisions-busy", "another process holds it; try again"),
-            sqlite3.SQLITE_FULL: ("index-full", "the disk is full; what was recorded before is intact"),
-            sqlite3.SQLITE_READONLY: ("index-read-only", "it cannot be written to; what it holds is intact"),
-            sqlite3.SQLITE_CANTOPEN: ("index-read-only", "it cannot be opened for writing"),
-        }.get(error.sqlite_errorcode & 0xFF, ("index-unwritable", "it could not be read or written; nothing was lost"))
-        raise IndexFolderError(reason, f"{path}: {advice}") from error
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> IndexFolderError:
-    message = f"{path}: it is damaged, or no database of decisions; put it aside (it is not deleted), restore a copy"
-    return IndexFolderError("decisions-damaged", message)

@@ -25,7 +25,7 @@ def rank_suspects(path: Path, space: str | None = None) -> list[Suspect]:
     Images that somebody decided on are left out, unless they only skipped them. Raises as `find_label_issues` does.
     """
     index = Index.open(path)
-    with Decisions.open(path) as decisions:
+    with Decisions.open(path, read_only=True) as decisions:
         latest = decisions.latest()
     decided = {decision.image_id for decision in latest if decision.verdict != SKIP}
     reviewed = settle_rows(index, find_consensus(latest))

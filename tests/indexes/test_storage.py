@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import stat
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,24 +15,8 @@ from embedkit.indexes import Index, verify
 from embedkit.indexes.lock import hold_lock
 from embedkit.indexes.storage import write_bytes
 
+from ..conftest import Mount
 from .conftest import Embed, write_dump, write_picture
-
-Mount = Callable[..., None]
-
-
-@pytest.fixture
-def mount() -> Iterator[Mount]:
-    """Mount file systems for one test; needs the right to."""
-    mounted: list[str] = []
-
-    def run_mount(*arguments: str | Path) -> None:
-        if subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode:
-            pytest.skip("mounting a file system is not allowed here")
-        mounted.append(str(arguments[-1]))
-
-    yield run_mount
-    for folder in reversed(mounted):
-        subprocess.run(["umount", "-l", folder], capture_output=True, check=False)
 
 
 def state(folder: Path) -> dict[str, bytes]:

@@ -77,9 +77,10 @@ def site(whole_site: Site, tmp_path: Path) -> Site:
 class Server:
     """`embedkit review` in a process of its own."""
 
-    def __init__(self, site: Site, *options: object) -> None:
+    def __init__(self, site: Site, *options: object, ranked: bool = True) -> None:
+        """Start it on the issues that were `ranked` before; else it ranks by itself, and again as decisions come."""
         command = [sys.executable, "-P", "-c", "from embedkit.cli import main; main()", "review"]
-        places = ["--index", site.index, "--issues", site.issues]
+        places = ["--index", site.index, *(["--issues", site.issues] if ranked else [])]
         self._process = subprocess.Popen(
             [*command, *map(str, [*places, *options])], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

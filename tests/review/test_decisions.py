@@ -18,6 +18,8 @@ import pytest
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.review import Decision, Decisions
 
+from ..conftest import Mount
+
 
 @pytest.fixture
 def store(tmp_path: Path):
@@ -110,7 +112,7 @@ def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     finally:
         os.umask(before)
-    assert set(modes) >= {"decisions.sqlite", "decisions.sqlite-wal"}
+    assert set(modes) >= {"decisions.sqlite", "decisions.sqlite-journal"}
     assert set(modes.values()) == {0o600}
 
 
@@ -235,3 +237,127 @@ while True:
         assert kept == list(range(len(kept)))
         assert len(kept) >= (int(rest[-1]) + 1 if rest else said + 1), "what was acknowledged is there"
         said = len(kept)
+
+
+def test_a_second_connection_in_the_same_process_leaves_the_locks_of_the_first(tmp_path: Path) -> None:
+    """Any close(2) of a descriptor of the database would drop them, and others would write while this one reads."""
+    ask = f"""
+import sqlite3
+other = sqlite3.connect({str(tmp_path / "decisions.sqlite")!r}, timeout=0, isolation_level=None)
+try:
+    other.execute("BEGIN EXCLUSIVE")
+except sqlite3.OperationalError as error:
+    print(error.sqlite_errorname)
+"""
+    with Decisions.open(tmp_path) as first:
+        first.record("1", "anna", "skip")
+        first._connection.execute("BEGIN")
+        first._connection.execute("SELECT * FROM decisions").fetchone()  # holds a shared lock from now on
+        for read_only in (False, True):
+            Decisions.open(tmp_path, read_only=read_only).close()
+            said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout
+            assert said.strip() == "SQLITE_BUSY", f"{read_only=}"
+        first._connection.execute("COMMIT")
+
+
+def test_reopened_read_by_others_and_killed_it_has_every_decision(tmp_path: Path) -> None:
+    """What a server does that ranks again, while another one begins and ends."""
+    code = f"""
+import sys
+from embedkit.review import Decisions
+decisions = Decisions.open({str(tmp_path)!r})
+Decisions.open({str(tmp_path)!r}).close()
+for number, _ in enumerate(sys.stdin):
+    print(decisions.record(str(number), "anna", "skip").number, flush=True)
+"""
+    command = [sys.executable, "-P", "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as server:
+        for number in range(1, 31):
+            server.stdin.write("\n")
+            assert server.stdout.readline().strip() == str(number)
+            if number % 10 == 0:
+                opening = f"from embedkit.review import Decisions; Decisions.open({str(tmp_path)!r}).close()"
+                subprocess.run([sys.executable, "-P", "-c", opening], check=True)
+        server.kill()
+    with Decisions.open(tmp_path, read_only=True) as decisions:
+        assert [decision.number for decision in decisions.history()] == list(range(1, 31))
+
+
+def test_a_database_that_was_replaced_takes_no_decision_into_nowhere(store: Decisions) -> None:
+    store.record("1", "anna", "skip")
+    store.path.rename(store.path.with_name("aside"))
+    for what in ("gone", "another in its place"):
+        with pytest.raises(IndexFolderError) as refused:
+            store.record("2", "anna", "skip")
+        assert refused.value.reason == "decisions-moved", what
+        Decisions.open(store.path.parent).close()
+    store.path.with_name("aside").rename(store.path)
+    assert store.record("2", "anna", "skip").number == 2
+
+
+def leave_behind(folder: Path, journal: str) -> None:
+    """Let a process die in the midst of writing, 20 decisions on the disk: in WAL mode, as version 1 wrote, or ours."""
+    code = f"""
+import os, sqlite3
+from embedkit.review import Decisions
+with Decisions.open({str(folder)!r}) as decisions:
+    for number in range(5):
+        decisions.record(str(number), "anna", "skip", note="n" * 1000)
+other = sqlite3.connect({str(folder / "decisions.sqlite")!r}, isolation_level=None)
+other.execute("PRAGMA journal_mode = {journal}")
+other.execute("PRAGMA cache_size = 2")  # so that pages are written before the commit
+insert = "INSERT INTO decisions (image_id, reviewer, time, verdict, region, prior, note, press) "
+insert += "SELECT image_id || ?1, reviewer, time, verdict, region, prior, note, press || ?1 "
+insert += "FROM decisions WHERE number < 6"
+for round in "abc":
+    other.execute(insert, round)
+other.execute("BEGIN")
+for round in "defghijk":
+    other.execute(insert, round)
+os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 9
+    assert (folder / f"decisions.sqlite-{'wal' if journal == 'WAL' else 'journal'}").stat().st_size > 0
+
+
+@pytest.mark.parametrize("journal", ["WAL", "TRUNCATE"])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_what_a_killed_writer_left_is_mended(tmp_path: Path, journal: str, read_only: bool) -> None:
+    leave_behind(tmp_path, journal)
+    with Decisions.open(tmp_path, read_only=read_only) as decisions:
+        assert len(decisions.history()) == 20
+        if not read_only:
+            assert decisions.record("more", "anna", "skip").number == 21
+            assert not (tmp_path / "decisions.sqlite-wal").exists()
+    with Decisions.open(tmp_path) as decisions:
+        assert len(decisions.history()) == (20 if read_only else 21)
+
+
+@pytest.mark.parametrize("journal", ["WAL", "TRUNCATE", "none left"])
+def test_a_read_only_index_can_be_read(tmp_path: Path, mount: Mount, journal: str) -> None:
+    if journal == "none left":
+        with Decisions.open(tmp_path) as decisions:
+            for number in range(20):
+                decisions.record(str(number), "anna", "skip")
+    else:
+        leave_behind(tmp_path, journal)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    mount("--bind", tmp_path, tmp_path)
+    mount("-o", "remount,ro,bind", tmp_path)
+    with Decisions.open(tmp_path, read_only=True) as decisions:
+        assert len(decisions.history()) == len(decisions.latest()) == 20
+        with pytest.raises(IndexFolderError):
+            decisions.record("more", "anna", "skip")
+    with pytest.raises(IndexFolderError) as refused:
+        Decisions.open(tmp_path)
+    assert refused.value.reason == "index-read-only"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_reader_makes_no_database(tmp_path: Path) -> None:
+    with Decisions.open(tmp_path, read_only=True) as decisions:
+        assert decisions.history() == decisions.latest() == []
+    (tmp_path / "decisions.sqlite").touch()  # somebody is about to make it
+    with Decisions.open(tmp_path, read_only=True) as decisions:
+        assert decisions.history() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["decisions.sqlite"]
