@@ -7,23 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from embedkit.heads.columns import read_names
+
 Ints = npt.NDArray[np.int64]
 
 
-def number_groups(groups: npt.ArrayLike | None, count: int) -> Ints:
-    """Number the patient groups as they are met, int64 (N,); an image without one ("" or None) is a group of its own.
+def number_groups(groups: object, count: int) -> Ints:
+    """Number the patient groups as they are met, int64 (N,); an image without one (None, NaN, "") is one of its own.
 
     Patients are known by hashes whose key differs from index to index: their order must not decide who is dealt where.
+    Raises UsageError `bad-groups` where `groups` is no flat sequence of text or whole numbers.
     """
     if groups is None:
         return np.arange(count, dtype=np.int64)
-    names = np.array(["" if group is None else str(group) for group in np.asarray(groups, dtype=object)], dtype=str)
-    _, numbers = np.unique(names, return_inverse=True)
-    alone = names == ""
-    numbers = numbers.astype(np.int64)
-    numbers[alone] = len(names) + np.arange(np.count_nonzero(alone))
-    _, first, numbers = np.unique(numbers, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[numbers].astype(np.int64)
+    number: dict[str | int, int] = {}
+    keys = (str(name) if name != "" else row for row, name in enumerate(read_names(groups, "groups")))
+    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
 
 
 def assign_folds(codes: Ints, groups: Ints, folds: int = 5, seed: int = 0) -> Ints:

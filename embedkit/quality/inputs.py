@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from embedkit.errors import UsageError
+from embedkit.heads.columns import name_columns, read_table
 from embedkit.heads.cross_validation import FOLDS
 from embedkit.heads.folds import Ints
 from embedkit.heads.labels import Labels, encode_groups, encode_labels
@@ -24,42 +26,65 @@ Vectors = npt.ArrayLike | Mapping[str, npt.ArrayLike]
 class RankingInput:
     """N images: class numbers, patient groups, and vectors or probabilities or both."""
 
-    classes: tuple[str, ...]
-    codes: Ints
-    """int64 (N,), -1 for a missing label."""
+    labels: Labels
     groups: Ints
     """int64 (N,)."""
     spaces: tuple[Floats, ...]
     """The vectors in each space, float32 (N, D); none where only probabilities are there."""
     probabilities: Floats | None
     """float32 (N, K), as brought along."""
-    checkable: Flags
-    """bool (N,): there are other patients' images and other classes to hold the label against."""
-    notes: tuple[str, ...]
-    """What cannot be done, one sentence each."""
+    doubts: tuple[str, ...] = ()
+    """What of the input was not believed, one sentence each."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """K names."""
+        return self.labels.names
+
+    @property
+    def codes(self) -> Ints:
+        """Class numbers, int64 (N,), -1 for a missing label."""
+        return self.labels.codes
+
+    @property
+    def checkable(self) -> Flags:
+        """Bool (N,): there are other patients' images and other classes to hold the label against."""
+        return self._checkable[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What cannot be done, one sentence each."""
+        return self.doubts + self._checkable[1]
+
+    @cached_property
+    def _checkable(self) -> tuple[Flags, tuple[str, ...]]:
+        return find_checkable(self.labels, self.groups)
+
+    def without_labels(self, rows: Flags) -> RankingInput:
+        """The same images, with the labels of `rows`, bool (N,), taken for missing ones."""
+        return replace(self, labels=replace(self.labels, codes=np.where(rows, -1, self.codes)))
 
 
 def check_input(
-    labels: npt.ArrayLike,
+    labels: object,
     vectors: Vectors | None,
-    pred_probs: npt.ArrayLike | None,
-    groups: npt.ArrayLike | None,
-    classes: Sequence[str] | None,
+    pred_probs: object,
+    groups: object,
+    classes: object,
 ) -> RankingInput:
     """Check the input of `rank_label_issues`; raises UsageError as described there."""
-    if vectors is None and pred_probs is None:
+    spaces = _list_spaces(vectors)
+    if not spaces and pred_probs is None:
         raise UsageError("nothing-to-rank-by", "give vectors, pred_probs, or both")
-    known = encode_labels(labels, classes)
-    numbers, notes = encode_groups(groups, len(known.codes))
-    checkable, more = find_checkable(known, numbers)
+    columns = name_columns(pred_probs)
+    known = encode_labels(labels, classes, others=columns or ())
+    numbers, doubts = encode_groups(groups, len(known.codes))
     return RankingInput(
-        known.names,
-        known.codes,
+        known,
         numbers,
-        tuple(_check_vectors(points, len(known.codes)) for points in _list_spaces(vectors)),
-        None if pred_probs is None else _check_probabilities(pred_probs, known),
-        checkable,
-        (*notes, *more),
+        tuple(_check_vectors(points, len(known.codes)) for points in spaces),
+        None if pred_probs is None else _check_probabilities(pred_probs, columns, known),
+        doubts,
     )
 
 
@@ -92,21 +117,44 @@ def _list_spaces(vectors: Vectors | None) -> list[npt.ArrayLike]:
 
 
 def _check_vectors(vectors: npt.ArrayLike, count: int) -> Floats:
-    points = np.asarray(vectors)
-    if points.dtype.kind not in "fiu" or points.ndim != 2 or len(points) != count:
-        raise UsageError("bad-vectors", f"vectors must be numbers of shape ({count}, D)")
-    points = points.astype(np.float32, copy=False)
+    try:
+        points = read_table(vectors)
+    except ValueError as error:
+        raise UsageError("bad-vectors", f"vectors must be numbers of shape ({count}, D)") from error
+    if points.ndim != 2 or len(points) != count:
+        raise UsageError("bad-vectors", f"vectors must be of shape ({count}, D), one row an image, not {points.shape}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+        points = points.astype(np.float32, copy=False)
     if count and not usable(points).all():
-        raise UsageError("bad-vectors", "a vector is zero or not finite: leave its image out")
+        row = int(usable(points).argmin())
+        raise UsageError("bad-vectors", f"the vector of image {row} is zero or not finite: leave the image out")
     return points
 
 
-def _check_probabilities(pred_probs: npt.ArrayLike, known: Labels) -> Floats:
-    table = np.asarray(pred_probs)
-    if table.dtype.kind not in "fiu" or table.shape != (len(known.codes), len(known.names)):
-        raise UsageError(
-            "bad-probabilities", f"pred_probs must be numbers of shape ({len(known.codes)}, {len(known.names)})"
-        )
+def _check_probabilities(pred_probs: object, columns: Sequence[str] | None, known: Labels) -> Floats:
+    """Probabilities in the order of the classes, float32 (N, K); `columns` are the names of a table that has some."""
+    count, names = len(known.codes), known.names
+    try:
+        table = read_table(pred_probs)
+    except ValueError as error:
+        raise UsageError("bad-probabilities", f"pred_probs must be numbers of shape ({count}, {len(names)})") from error
+    if table.ndim != 2 or len(table) != count:
+        raise UsageError("bad-probabilities", f"pred_probs must be of shape ({count}, {len(names)}), not {table.shape}")
+    table = table[:, _order_columns(table.shape[1], columns, names)]
     if not np.isfinite(table).all() or (table < 0).any() or not np.allclose(table.sum(axis=1), 1, atol=1e-3):
         raise UsageError("bad-probabilities", "pred_probs must be 0 or more, and each row must add up to 1")
     return table.astype(np.float32)
+
+
+def _order_columns(width: int, columns: Sequence[str] | None, names: Sequence[str]) -> list[int]:
+    """The place of each class's column."""
+    if columns is None and width == len(names):
+        return list(range(width))
+    if columns is None:
+        message = f"pred_probs has {width} columns and the labels name {len(names)} classes"
+        raise UsageError("bad-probabilities", f"{message}: name the class of each column, in order, with classes=")
+    if sorted(columns) != sorted(names):
+        odd = sorted({*columns} ^ {*names}) or sorted({name for name in columns if columns.count(name) > 1})
+        message = f"pred_probs needs one column for each class, and these differ: {', '.join(odd)}"
+        raise UsageError("bad-probabilities", f"{message}; name the classes with classes=")
+    return [columns.index(name) for name in names]

@@ -92,7 +92,7 @@ def find_label_issues(
     reviewed
         What people said of images: by row of `index.images` the region that it shows, "" for none of the regions. What
         they found right is no longer listed, what they found wrong has the score 1, and all other scores are
-        fitted to their verdicts too.
+        fitted to their verdicts too. A region that no image was given is none of the regions.
     seed
         Of the folds; the same index and seed give the same table.
     on_progress
@@ -135,9 +135,10 @@ def _examine(
     survey = survey_pictures(len(regions), index.stored_pictures, partial(tell, "Pictures"))
     blank = survey.shows_nothing
     vectors = {space: index.vectors(space) for space in spaces}
-    screening = screen_labels(
-        np.where(blank, "", regions), vectors, patients, reviewed=reviewed, seed=seed, on_progress=tell
-    )
+    labels = np.where(blank, "", regions)
+    known = {*labels.tolist()}
+    verdicts = {row: region if region in known else "" for row, region in reviewed.items()}
+    screening = screen_labels(labels, vectors, patients, reviewed=verdicts, seed=seed, on_progress=tell)
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
     if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = columns["sop_instance_uid"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from embedkit.errors import UsageError
 from embedkit.heads import FoldedHeads
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
@@ -83,9 +84,9 @@ def rank_label_issues(
     pred_probs: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
     *,
-    classes: Sequence[str] | None = None,
+    classes: npt.ArrayLike | None = None,
     graph: Graph | Mapping[str, Graph] | None = None,
-    reviewed: Mapping[int, str] | None = None,
+    reviewed: Mapping[int, object] | None = None,
     seed: int = 0,
 ) -> LabelRanking:
     """Rank images by how likely their label is wrong.
@@ -93,39 +94,45 @@ def rank_label_issues(
     Parameters
     ----------
     labels
-        N labels, text or whole numbers; None, "", NaN or a negative number for a missing one.
+        N labels, text or whole numbers, as a list or a column of NumPy, pandas, polars or Arrow. None, NaN, NA, "" or a
+        negative number for a missing one, and the text that NumPy and pandas make of them ("nan", "<NA>", "None").
     vectors
         float (N, D), of an encoder that has not seen the labels, or those of several by name. Zero or non-finite
         vectors are refused.
     pred_probs
-        float (N, K), out-of-fold probabilities, columns in the order of `classes` (by default the sorted labels).
-        Without them a linear head is cross-validated on the vectors. At least one of the two must be given.
+        float (N, K), out-of-fold probabilities, columns in the order of `classes`; columns of a table are matched by
+        name. Without them a linear head is cross-validated on the vectors. At least one of the two must be given.
     groups
-        N patient ids; images of a group are never split between folds, never each other's neighbour. None or "" for an
-        image of its own.
+        N patient ids, text or whole numbers; images of a group are never split between folds, never each other's
+        neighbour. None, NaN or "" for an image of its own.
     classes
-        The names that `labels` may have, in the order of the columns of `pred_probs`.
+        K names that `labels` may have, in the order of the columns of `pred_probs`; by default the labels met, in the
+        order of scikit-learn's `classes_`: text by character, digits too, whole numbers by value. Labels that are whole
+        numbers and none of these names are places among them, from 0.
     graph
         The neighbours of the vectors, where they have been searched for already (`find_graph`); by name where the
         vectors are.
     reviewed
-        What people said: by row, the class that the image is of, "" for none of them. Those labels are settled (score 0
-        or 1), and the scores of all others are fitted to them as well.
+        What people said: by row, the class that the image is of, "" for none of them, written as in `labels`. Those
+        labels are settled (score 0 or 1), and the scores of all others are fitted to them as well.
     seed
         Of the folds; the same input and seed give the same ranking.
 
     Raises
     ------
     UsageError
-        ``bad-review`` for a row that is not there; ``bad-labels``, ``bad-vectors``, ``bad-probabilities``,
-        ``bad-groups`` or ``nothing-to-rank-by``.
+        ``bad-review`` for a row that is not there or what names no class; ``bad-labels``, ``bad-vectors``,
+        ``bad-probabilities``, ``bad-groups``, ``bad-classes``, ``bad-graph`` or ``nothing-to-rank-by``.
     """
     data = check_input(labels, vectors, pred_probs, groups, classes)
+    verdicts = read_verdicts(data, {} if reviewed is None else reviewed)
     if isinstance(graph, Mapping) and isinstance(vectors, Mapping):
-        graphs = [graph[name] for name in vectors]
+        graphs = [graph[name] for name in vectors if name in graph]
     else:
         graphs = [graph] if isinstance(graph, Graph) else find_graphs(data)
-    return rank_input(data, graphs=graphs, verdicts=read_verdicts(data, reviewed or {}), seed=seed)
+    if graph is not None and {len(one.nearest) for one in graphs} != {len(data.codes)}:
+        raise UsageError("bad-graph", "graph must be what find_graph found for these vectors, one for each space")
+    return rank_input(data, graphs=graphs, verdicts=verdicts, seed=seed)
 
 
 def find_graphs(data: RankingInput, on_progress: Callable[[int, int], None] | None = None) -> list[Graph]:

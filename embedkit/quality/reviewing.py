@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
 from embedkit.errors import UsageError
+from embedkit.heads.columns import read_name
 from embedkit.heads.folds import Ints
 from embedkit.heads.neighbours import Flags
 from embedkit.quality.inputs import RankingInput
@@ -34,17 +36,23 @@ class Verdicts:
         return np.where(self.known, self.wrong, flagged)
 
 
-def read_verdicts(data: RankingInput, reviewed: Mapping[int, str]) -> Verdicts:
-    """Read verdicts: by row the class that the image is of, "" (or a class that no image was given) for none of them.
+def read_verdicts(data: RankingInput, reviewed: Mapping[int, object]) -> Verdicts:
+    """Read verdicts: by row the class that the image is of, "" for none of them.
 
-    Raises UsageError ``bad-review`` for a row that is not there.
+    Raises UsageError ``bad-review`` for a row that is not there, and for what names no class.
     """
     count = len(data.codes)
-    rows = np.array(list(reviewed), dtype=np.int64)
+    if not isinstance(reviewed, Mapping) or not all(isinstance(row, Integral) for row in reviewed):
+        raise UsageError("bad-review", "reviewed must be a mapping from the row of an image to its class")
+    rows = np.array([int(row) for row in reviewed], dtype=np.int64)
     if len(rows) and (rows.min() < 0 or rows.max() >= count):
         raise UsageError("bad-review", f"a verdict is on a row that is not among the {count} images")
-    number = {name: code for code, name in enumerate(data.classes)}
-    known, codes = np.zeros(count, dtype=bool), np.full(count, -1, dtype=np.int64)
-    known[rows] = True
-    codes[rows] = [number.get(region, -1) for region in reviewed.values()]
+    names = [read_name(said, "review") for said in reviewed.values()]
+    codes = np.full(count, -1, dtype=np.int64)
+    for row, said, name, code in zip(rows.tolist(), reviewed.values(), names, data.labels.find(names), strict=True):
+        if code is None or (name == "" and not isinstance(said, str)):
+            message = f'the verdict on row {row} names no class: it must be one of them, or "" for none of them'
+            raise UsageError("bad-review", message)
+        codes[row] = code
+    known = np.isin(np.arange(count), rows)
     return Verdicts(known, codes, known & (data.codes >= 0) & (codes != data.codes))

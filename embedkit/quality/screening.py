@@ -70,8 +70,7 @@ def screen_labels(
     on_progress(_FITS, 2, 3)
     foreign = np.where(verdicts.known, verdicts.foreign, sigmoid(odds))
     if (foreign > 0.5).any():
-        kept = np.where(foreign > 0.5, "", np.asarray(labels, dtype=object))
-        cleaned = check_input(kept, vectors, None, groups, data.classes)
+        cleaned = data.without_labels(foreign > 0.5)
         ranking = rank_input(cleaned, graphs=graphs, verdicts=read_verdicts(cleaned, reviewed or {}), seed=seed)
     on_progress(_FITS, 3, 3)
     return Screening(ranking, foreign, ranking.notes)
