@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from embedkit.dicom.fork_server import start_ahead
     from embedkit.dicom.grey import Presentation, to_display
     from embedkit.dicom.instance import InstanceFacts
-    from embedkit.dicom.labels import Label, LabelTable, label_from_folder, label_of, labels_from_csv
+    from embedkit.dicom.label_table import LabelTable, labels_from_csv
+    from embedkit.dicom.labels import Label, label_from_folder, label_of
     from embedkit.dicom.radiograph import Radiograph, read_radiograph, stored_levels
     from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content, read_file
     from embedkit.dicom.reasons import NOTES, REASONS
@@ -26,7 +27,7 @@ _MODULES = {
     "FoundFile": "files",
     "InstanceFacts": "instance",
     "Label": "labels",
-    "LabelTable": "labels",
+    "LabelTable": "label_table",
     "Presentation": "grey",
     "Radiograph": "radiograph",
     "ReadFile": "reading",
@@ -37,7 +38,7 @@ _MODULES = {
     "find_files": "files",
     "label_from_folder": "labels",
     "label_of": "labels",
-    "labels_from_csv": "labels",
+    "labels_from_csv": "label_table",
     "load_content": "reading",
     "read_annotations": "annotations",
     "read_content": "reading",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from embedkit.dicom.labels import Label, find_column, read_rows, wrong_table
+from embedkit.dicom.label_table import find_column, read_rows, wrong_table
+from embedkit.dicom.labels import Label
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
 

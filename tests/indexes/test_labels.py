@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from embedkit.dicom.facts import hash_patient
-from embedkit.dicom.labels import Label, labels_from_csv
+from embedkit.dicom.label_table import labels_from_csv
+from embedkit.dicom.labels import Label
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import ANNOTATOR, CLUSTER, AddedLabels, Index, add_labels, labels_from_folders
