@@ -25,6 +25,7 @@ from pydicom.uid import UID
 from embedkit.dicom import jpeg_lossless, jpeg_ls
 from embedkit.dicom.bit_planes import HEADROOM, drop_bit_planes, join_scales
 from embedkit.dicom.codestreams import JPEG_2000, Codestream
+from embedkit.dicom.cut_short import decode_present_rows
 from embedkit.dicom.layout import PixelLayout, to_stored_values
 
 Array = NDArray[np.integer]
@@ -57,7 +58,8 @@ def decode_codestream(frame: bytes, stream: Codestream, reduction: int, photomet
     Returns
     -------
     ndarray
-        Integers (rows, columns) or, for colours that are left to the caller, (rows, columns, samples).
+        Integers (rows, columns) or, for colours that are left to the caller, (rows, columns, samples). Rows that are
+        missing at the end of a stream are not filled in.
     """
     if stream.coding == "jpeg" and stream.bits == 8:
         return _decode_jpeg(frame, stream, reduction, photometric)
@@ -96,13 +98,19 @@ def decode_slowly(frame: bytes, layout: PixelLayout, transfer_syntax: str) -> Ar
 
 def _decode_jpeg(frame: bytes, stream: Codestream, reduction: int, photometric: str) -> Array:
     """8-bit DCT. OpenCV gives the luminance of YCbCr, but takes unnamed components for YCbCr even if they are RGB."""
-    if stream.samples == 3 and photometric == "RGB" and not stream.names_colours:
-        return np.asarray(imagecodecs.jpeg8_decode(frame, colorspace="RGB", outcolorspace="RGB"))
     flag = _CV2_FLAGS[min(8, reduction)] | cv2.IMREAD_IGNORE_ORIENTATION
-    decoded = cv2.imdecode(np.frombuffer(frame, np.uint8), flag)
-    if decoded is None:
+    colours = stream.samples == 3 and photometric == "RGB" and not stream.names_colours
+
+    def decode(jpeg: bytes) -> Array | None:
+        if colours:
+            return np.asarray(imagecodecs.jpeg8_decode(jpeg, colorspace="RGB", outcolorspace="RGB"))
+        decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), flag)
+        return None if decoded is None else decoded.astype(np.uint8, copy=False)
+
+    present = decode_present_rows(frame, stream.bits, decode)
+    if present is None:
         raise ValueError("not a JPEG that OpenCV can read")
-    return decoded.astype(np.uint8, copy=False)
+    return present
 
 
 def _decode_at_full_size(frame: bytes, stream: Codestream) -> Array:
@@ -112,7 +120,9 @@ def _decode_at_full_size(frame: bytes, stream: Codestream) -> Array:
         return plain
     if stream.coding == "jpeg-ls":
         return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream)
-    return np.asarray(imagecodecs.jpeg8_decode(frame))
+    if stream.coding == "jpeg-lossless":
+        return np.asarray(imagecodecs.jpeg8_decode(frame))
+    return np.asarray(decode_present_rows(frame, stream.bits, imagecodecs.jpeg8_decode))
 
 
 def _decode_htj2k(frame: bytes, stream: Codestream, reduction: int) -> Array:

@@ -18,6 +18,7 @@ from pydicom.uid import (
 
 from embedkit.dicom.codestreams import Codestream, read_codestream
 from embedkit.dicom.colours import colours_to_grey, palette_to_grey
+from embedkit.dicom.cut_short import check_rows
 from embedkit.dicom.decoders import decode_codestream, decode_slowly, has_planes
 from embedkit.dicom.encapsulation import split_encapsulated
 from embedkit.dicom.header import Header
@@ -71,7 +72,8 @@ class FrameReader:
     def __iter__(self) -> Iterator[Array]:
         """Yield each frame as integers (rows, columns), its longer side reduced to no less than `target_side`.
 
-        Means are of stored values, never of palette indices, and none mixes pixels with padding.
+        A frame whose stream ends early has fewer rows than the others. Means are of stored values, never of palette
+        indices, and none mixes pixels with padding.
 
         Raises
         ------
@@ -85,7 +87,9 @@ class FrameReader:
         if len(data) > self._max_frames:
             raise reject("too-many-frames")
         for frame in data:
-            yield self._finish(self._decode(frame))
+            decoded = self._decode(frame)
+            self._count_rows(decoded)
+            yield self._finish(decoded)
 
     def _split(self) -> list[memoryview] | list[bytes]:
         pixels, syntax = self._header.pixels, self._header.transfer_syntax
@@ -152,6 +156,13 @@ class FrameReader:
             raise reject("decode-failed") from error
         self.notes["second-decoder"] = None
         return to_stored_values(decoded, self._layout.bits_stored, signed=self._layout.signed)
+
+    def _count_rows(self, decoded: Array) -> None:
+        """Note a frame, at full size or reduced, whose stream ends early; turn it away where most is missing."""
+        rows = -(-self._layout.rows // round(self._layout.columns / decoded.shape[1]))
+        check_rows(decoded.shape[0], rows)
+        if decoded.shape[0] < rows:
+            self.notes["cut-short"] = None
 
     def _reduction(self) -> int:
         """The power of two by which a codec may reduce; 1 where indices or padding would be mixed."""

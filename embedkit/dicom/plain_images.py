@@ -1,7 +1,7 @@
 """PNG, JPEG and TIFF files that are no DICOM: pictures as they are, in grey, upright, a TIFF's pages as frames.
 
-Pillow reads the headers, for the limits; OpenCV decodes, because it keeps 16 bits, follows the EXIF orientation and
-turns colours into grey by itself.
+Pillow reads the headers, for the limits; OpenCV decodes, because it keeps 16 bits, follows the orientation and turns
+colours into grey by itself. Only a JPEG is turned here, because the rows that may be missing are those of the file.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from embedkit.dicom.cut_short import decode_present_rows, has_all_scans, shorten
 from embedkit.dicom.frames import reduce_size
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.kinds import FileKind
 from embedkit.dicom.reasons import reject
 
+Page = NDArray[np.number]
+
 _FLAGS = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
 _BYTES_PER_PIXEL = 8  # four samples of 16 bits: what a decoder may hold at worst
+_ORIENTATION = 274  # EXIF tag
 _PHOTOMETRIC = 262  # TIFF tag PhotometricInterpretation: 0 is WhiteIsZero
 
 
@@ -37,6 +41,8 @@ class PlainImage:
     rows: int
     columns: int
     bits: int
+    cut_short: bool = False
+    """True if rows or scans at the end are missing; `rows` are those that are there."""
 
 
 def read_plain_image(
@@ -47,26 +53,28 @@ def read_plain_image(
     Raises
     ------
     RejectedFile
-        ``decode-failed``, ``too-many-pixels``, ``too-many-frames`` or ``unsupported-pixels``.
+        ``decode-failed``, ``truncated``, ``too-many-pixels``, ``too-many-frames`` or ``unsupported-pixels``.
     """
     try:
-        white_is_zero = _check_header(content, kind, max_pixel_bytes, max_frames)
+        image = _check_header(content, kind, max_pixel_bytes, max_frames)
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, OverflowError) as error:
         raise reject("decode-failed") from error
-    decoded = _decode(content, kind)
+    decoded, cut_short = _decode(content, kind, image.height)
     pages = [page.astype(f"u{page.itemsize}", copy=False) for page in decoded if page.dtype.kind == "u"]
     if not decoded or len(pages) < len(decoded):
         raise reject("unsupported-pixels" if decoded else "decode-failed")
     bits = 8 * pages[0].itemsize
-    if white_is_zero and bits == 16:  # OpenCV turns only 8-bit pictures around
+    if bits == 16 and _white_is_zero(image):  # OpenCV turns only 8-bit pictures around
         pages = [~page for page in pages]
+    if kind is FileKind.JPEG:
+        pages = [_turn_upright(page, _orientation_of(image)) for page in pages]
     rows, columns = pages[0].shape
     reduced = pages if target_side is None else [reduce_size(page, target_side) for page in pages]
-    return PlainImage(tuple(map(_show, reduced)), rows, columns, bits)
+    return PlainImage(tuple(map(_show, reduced)), rows, columns, bits, cut_short)
 
 
-def _check_header(content: bytes, kind: FileKind, max_pixel_bytes: int, max_frames: int) -> bool:
-    """Hold every page against the limits before any is decoded; True if a TIFF's zeros are white."""
+def _check_header(content: bytes, kind: FileKind, max_pixel_bytes: int, max_frames: int) -> ImageFile:
+    """Hold every page against the limits before any is decoded; gives the last, as its header describes it."""
     left = max_pixel_bytes
     for page, image in enumerate(_pages(content, kind)):
         left -= image.width * image.height * _BYTES_PER_PIXEL
@@ -74,7 +82,25 @@ def _check_header(content: bytes, kind: FileKind, max_pixel_bytes: int, max_fram
             raise reject("too-many-pixels")
         if page >= max_frames:
             raise reject("too-many-frames")
+    return image
+
+
+def _white_is_zero(image: ImageFile) -> bool:
     return isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
+
+
+def _orientation_of(image: ImageFile) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1)) if "exif" in image.info else 1
+    except Exception:  # a damaged EXIF segment raises almost anything, and says nothing
+        return 1
+
+
+def _turn_upright(page: Page, orientation: int) -> Page:
+    """Undo an EXIF orientation (Exif 2.32 table 6): from 5 on rows are columns; then both axes may be reversed."""
+    page = page.T if orientation in {5, 6, 7, 8} else page
+    page = page[::-1] if orientation in {3, 4, 7, 8} else page
+    return np.ascontiguousarray(page[:, ::-1] if orientation in {2, 3, 6, 7} else page)
 
 
 def _pages(content: bytes, kind: FileKind) -> Iterator[ImageFile]:
@@ -94,7 +120,21 @@ def _pages(content: bytes, kind: FileKind) -> Iterator[ImageFile]:
         yield image
 
 
-def _decode(content: bytes, kind: FileKind) -> list[NDArray[np.number]]:
+def _decode(content: bytes, kind: FileKind, rows: int) -> tuple[list[Page], bool]:
+    """The pages of what can be decoded, a JPEG's not yet upright, and whether rows or scans are missing."""
+    if kind is FileKind.JPEG:
+        page = decode_present_rows(content, 8, _decode_jpeg)
+        return ([], False) if page is None else ([page], len(page) < rows or not has_all_scans(content))
+    pages = _decode_pages(content, kind)
+    return (pages, False) if pages else (_decode_pages(shorten(content, kind), kind), True)
+
+
+def _decode_jpeg(content: bytes) -> NDArray[np.uint8] | None:
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if decoded is None else decoded.astype(np.uint8, copy=False)
+
+
+def _decode_pages(content: bytes, kind: FileKind) -> list[Page]:
     data = np.frombuffer(content, np.uint8)
     try:
         pages = cv2.imdecodemulti(data, _FLAGS)[1] if kind is FileKind.TIFF else [cv2.imdecode(data, _FLAGS)]

@@ -202,4 +202,4 @@ def _read_plain(content: FileContent, kind: FileKind, options: ReadingOptions) -
         frames=len(image.frames),
         photometric="MONOCHROME2",
     )
-    return ReadFile(facts, content.blake3, image.frames)
+    return ReadFile(facts, content.blake3, image.frames, ("cut-short",) if image.cut_short else ())

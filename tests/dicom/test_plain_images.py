@@ -132,7 +132,7 @@ def test_bombs_are_refused_before_anything_is_decoded(tools):
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
 @pytest.mark.parametrize("length", [9, 30, 60])
 def test_damaged_files(tools, kind, length, capfd):
-    assert tools.reason(save(tools.frame(8), kind)[:length]) == "decode-failed"
+    assert tools.reason(save(tools.frame(8), kind)[:length]) in {"decode-failed", "truncated"}
 
 
 def test_floating_point_is_not_read(tools):
