@@ -10,7 +10,8 @@ from pathlib import PurePath
 from pydicom import Dataset
 
 from embedkit.dicom.header import silence
-from embedkit.dicom.vocabulary import Vocabulary, fold
+from embedkit.dicom.spelling import fold
+from embedkit.dicom.vocabulary import Vocabulary
 
 WITHHELD = "(withheld)"
 """Stands for a label that repeats the patient's name or an id."""
@@ -74,16 +75,19 @@ def label_of(header: Dataset, vocabulary: Vocabulary) -> Label:
 def _candidates(header: Dataset, vocabulary: Vocabulary) -> Iterator[tuple[str, str, str]]:
     """(region or "", verbatim text, source), the most trusted first."""
     for code, scheme, meaning in _anatomic_regions(header):
-        region = vocabulary.region_of_code(code, scheme) or vocabulary.region_of_spelling(meaning)
-        yield region, meaning or code, "anatomic-region-sequence"
+        if vocabulary.regions_of_code(code, scheme):
+            yield vocabulary.region_of_code(code, scheme), meaning or code, "anatomic-region-sequence"
+        else:
+            yield vocabulary.region_of_spelling(meaning), meaning or code, "anatomic-region-sequence"
     body_part = " ".join(_texts(header, "BodyPartExamined"))
     yield vocabulary.region_of_spelling(body_part), body_part, "body-part-examined"
     for keyword in _DESCRIPTIONS:
         found = vocabulary.regions_in(" ".join(_texts(header, keyword)))
         if len(found) > 1:
             return  # it names several: a wider description cannot tell which one this image shows
-        for region, words in found.items():
-            yield region, words, "description"
+        for name, words in found.items():
+            if vocabulary.region(name):
+                yield name, words, "description"
 
 
 def _anatomic_regions(header: Dataset) -> Iterator[tuple[str, str, str]]:

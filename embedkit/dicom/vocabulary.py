@@ -5,6 +5,8 @@ The shipped vocabulary is ``regions.toml`` beside this file; a site brings its o
     >>> vocabulary = Vocabulary.load()
     >>> vocabulary.region_of_spelling("FOOT_LT")
     'foot'
+    >>> vocabulary.region_of_spelling("L/S SPINE")
+    'lumbar spine'
     >>> vocabulary.region_of_code("T-D9200", "SRT")
     'knee'
 """
@@ -13,18 +15,22 @@ from __future__ import annotations
 
 import re
 import tomllib
-import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from embedkit.dicom.spelling import compile_patterns, fold, keys_of
 from embedkit.errors import UsageError
 
 SHIPPED = Path(__file__).with_name("regions.toml")
 
-LONGEST_TEXT = 256
-"""Characters of a label or description that are looked at; an LO value has at most 64 (PS3.5 table 6.2-1)."""
+_REMEMBERED = 1024
+"""Texts whose regions are kept in memory."""
+
+_COUNT = re.compile(r"[0-9]{1,2}(v|p|vw|vws|pr|st)?")
+"""How many views: "2", "3V", "2P"."""
 
 _SCHEMES = {
     "SCT": "sct",
@@ -47,6 +53,9 @@ class Region:
     """The value of BodyPartExamined to write for it, a code string (PS3.5 6.2); one of the spellings."""
     part_of: str = ""
     """A description that names both this region and that one means this one."""
+    area: bool = False
+    """True for what is wider than a region ("spine"): it means none, and beside a region that is no part of it neither
+    is meant."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class Vocabulary:
     regions: tuple[Region, ...]
     sides_and_views: frozenset[str] = frozenset()
     """Folded words that a spelling may have beside the region."""
+    areas: tuple[Region, ...] = ()
 
     @classmethod
     def load(cls, path: Path | None = None) -> Vocabulary:
@@ -66,8 +76,9 @@ class Vocabulary:
         except (OSError, ValueError) as error:
             raise _wrong(f"{path}: {error}") from error
         words = _read_texts(document.pop("sides_and_views", []), "sides_and_views")
-        regions = _check_regions([_read_region(name, table) for name, table in document.items()])
-        return cls(regions, frozenset(fold(word) for word in words))
+        tables = _check_regions([_read_region(name, table) for name, table in document.items()])
+        regions, areas = (tuple(table for table in tables if table.area is area) for area in (False, True))
+        return cls(regions, frozenset(key for word in words for key in keys_of(word)), areas)
 
     def region(self, name: str) -> Region | None:
         """The region of this name."""
@@ -80,84 +91,141 @@ class Vocabulary:
 
     def region_of_code(self, code: str, scheme: str) -> str:
         """Region of a code value and its coding scheme designator (PS3.3 section 8)."""
-        return self._codes.get((_SCHEMES.get(scheme.strip().upper(), ""), code.strip().upper()), "")
+        return self._only_region(self.regions_of_code(code, scheme))
+
+    def regions_of_code(self, code: str, scheme: str) -> tuple[str, ...]:
+        """The region or the area that a code value stands for; () where it is unknown."""
+        name = self._codes.get((_SCHEMES.get(scheme.strip().upper(), ""), code.strip().upper()))
+        return (name,) if name else ()
 
     def region_of_spelling(self, text: str) -> str:
         """Region of a whole label such as BodyPartExamined, in any case, with or without side and view."""
-        return self._region_of_whole(text) or self.region_of_description(text)
+        return self._only_region(self.regions_of_spelling(text))
+
+    def regions_of_spelling(self, text: str) -> tuple[str, ...]:
+        """Every region or area that a whole label names."""
+        whole = self._name_of_whole(text)
+        return (whole,) if whole else tuple(self.regions_in(text))
 
     def is_spelling(self, text: str) -> bool:
         """Whether all of the text is in the vocabulary, so that it can say nothing about a patient."""
         folded = fold(text)
-        return bool(self._region_of_whole(text)) or any(p.fullmatch(folded) for p in self._patterns.values())
+        return bool(self._name_of_whole(text)) or any(p.fullmatch(folded) for p in self._patterns.values())
 
     def nearest_spelling(self, text: str) -> str:
         """The name or spelling that a mistyped label resembles most; "" where none comes near."""
-        spellings = {fold(known): known for region in self.regions for known in reversed(_names_of(region))}
+        spellings = {fold(known): known for region in self.regions for known in reversed(_spellings_of(region))}
         near = get_close_matches(fold(text), spellings, n=1)
         return spellings[near[0]] if near else ""
 
-    def _region_of_whole(self, text: str) -> str:
+    def _name_of_whole(self, text: str) -> str:
+        """The region or area of which a text is a spelling, as it stands or beside sides and views.
+
+        A letter counts as a side last of all, and never beside another letter: that of "L/S SPINE" is no left.
+        """
         words = fold(text).split()
-        bare = [word for word in words if word not in self.sides_and_views and not (word.isdigit() and len(word) < 3)]
-        # "L SPINE" is a spelling as it stands: only where that fails is the "L" a side.
-        return self._spellings.get("".join(words)) or self._spellings.get("".join(bare), "")
+        letters = [len(word) == 1 and word.isascii() for word in words]
+        bare = [not (word in self.sides_and_views or _COUNT.fullmatch(word)) for word in words]
+        levels = [
+            letter and any(letters[max(0, i - 1) : i] + letters[i + 1 : i + 2]) for i, letter in enumerate(letters)
+        ]
+        for kept in (
+            words,
+            [word for word, letter, keep in zip(words, letters, bare, strict=True) if letter or keep],
+            [word for word, level, keep in zip(words, levels, bare, strict=True) if level or keep],
+        ):
+            name = self._spellings.get("".join(kept))
+            if name:
+                return name
+        return ""
 
     def region_of_description(self, text: str) -> str:
         """The one region that a free text names; "" where it names none, or several."""
-        found = self.regions_in(text)
-        return next(iter(found)) if len(found) == 1 else ""
+        return self._only_region(tuple(self.regions_in(text)))
 
     def regions_in(self, text: str) -> dict[str, str]:
-        """Every region that a free text names, with the (folded) words that name it.
+        """Every region or area that a free text names, with the (folded) words that name it.
 
-        Words inside a longer match do not count ("radius" in "distal radius"), nor does a region of which another
-        named one is a part.
+        Words inside a longer match do not count ("radius" in "distal radius"), nor does a region or area of which
+        another named one is a part.
         """
         folded = fold(text)
-        found = [(region, match) for region, pattern in self._patterns.items() for match in pattern.finditer(folded)]
+        found = self._found.get(folded)
+        if found is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            found = self._found[folded] = self._find(folded)
+        return dict(found)
+
+    def _find(self, folded: str) -> dict[str, str]:
+        found = [(name, match) for name, pattern in self._patterns.items() for match in pattern.finditer(folded)]
         outer: dict[str, str] = {}
-        for region, match in found:
+        for name, match in found:
             if not any(_inside(match, other) for _, other in found):
-                outer.setdefault(region, match.group())
-        wholes = {region.part_of for region in self.regions if region.name in outer}
-        return {region: words for region, words in outer.items() if region not in wholes}
+                outer.setdefault(name, match.group())
+        return {name: outer[name] for name in self.narrowest(outer)}
+
+    def narrowest(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of some regions and areas of which no other one is a part."""
+        distinct = dict.fromkeys(names)
+        wholes = {whole for name in distinct for whole in self._wholes[name]}
+        return tuple(name for name in distinct if name not in wholes)
+
+    def names_several(self, names: Collection[str]) -> bool:
+        """Whether these names, the narrowest of a source, stand for several regions: no wider source can choose."""
+        return len(names) > 1 or any(area.name in names and area.name not in self._divided for area in self.areas)
+
+    def _only_region(self, names: tuple[str, ...]) -> str:
+        return names[0] if len(names) == 1 and names[0] in self._names else ""
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @cached_property
+    def _tables(self) -> tuple[Region, ...]:
+        return (*self.regions, *self.areas)
+
+    @cached_property
+    def _divided(self) -> frozenset[str]:
+        """Areas with parts: where one is named, a wider source may still tell which part it is."""
+        return frozenset(whole for wholes in self._wholes.values() for whole in wholes)
+
+    @cached_property
+    def _wholes(self) -> dict[str, tuple[str, ...]]:
+        """All of which a region or area is a part, the part of a part among it."""
+        part_of = {table.name: table.part_of for table in self._tables}
+
+        def chain(whole: str) -> tuple[str, ...]:
+            return (whole, *chain(part_of[whole])) if whole else ()
+
+        return {name: chain(whole) for name, whole in part_of.items()}
+
+    @cached_property
+    def _found(self) -> dict[str, dict[str, str]]:
+        """What `regions_in` found in the last texts: those of an archive repeat."""
+        return {}
 
     @cached_property
     def _codes(self) -> dict[tuple[str, str], str]:
         return {
             (scheme, code): region.name
-            for region in self.regions
+            for region in self._tables
             for scheme in ("sct", "srt")
             for code in getattr(region, scheme)
         }
 
     @cached_property
     def _spellings(self) -> dict[str, str]:
-        return {_key(text): region.name for region in self.regions for text in _names_of(region)}
+        return {key: table.name for table in self._tables for text in _spellings_of(table) for key in keys_of(text)}
 
     @cached_property
     def _patterns(self) -> dict[str, re.Pattern[str]]:
-        return {region.name: _compile(region.patterns) for region in self.regions if region.patterns}
+        return {table.name: compile_patterns(table.patterns) for table in self._tables if table.patterns}
 
 
-def fold(text: str) -> str:
-    """Lower case, without accents, with one blank for every run of anything that is no letter or digit."""
-    decomposed = unicodedata.normalize("NFKD", text[:LONGEST_TEXT])
-    plain = "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
-    return re.sub(r"[\W_]+", " ", plain).strip()
-
-
-def _names_of(region: Region) -> tuple[str, ...]:
+def _spellings_of(region: Region) -> tuple[str, ...]:
     return tuple(text for text in (region.name, region.body_part, *region.spellings) if text)
-
-
-def _key(text: str) -> str:
-    return fold(text).replace(" ", "")
-
-
-def _compile(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)")
 
 
 def _inside(inner: re.Match[str], outer: re.Match[str]) -> bool:
@@ -180,8 +248,11 @@ def _read_region(name: str, table: object) -> Region:
         raise _wrong(f'["{name}"] body_part must be a text of at most 16 of A-Z, 0-9, blank and _')
     if not isinstance(part_of, str):
         raise _wrong(f'["{name}"] part_of must be a text')
+    area = table.get("area", False)
+    if not isinstance(area, bool):
+        raise _wrong(f'["{name}"] area must be true or false')
     sct, srt, spellings, patterns = (_read_texts(table.get(key, []), f'["{name}"] {key}') for key in known[:4])
-    return Region(name, sct, srt, spellings, patterns, body_part, part_of)
+    return Region(name, sct, srt, spellings, patterns, body_part, part_of, area)
 
 
 def _read_texts(value: object, place: str) -> tuple[str, ...]:
@@ -191,12 +262,12 @@ def _read_texts(value: object, place: str) -> tuple[str, ...]:
 
 
 def _check_regions(regions: list[Region]) -> tuple[Region, ...]:
-    if not regions:
+    if all(region.area for region in regions):
         raise _wrong("it names no region")
     owners: dict[tuple[str, str], str] = {}
-    names = {region.name for region in regions}
+    part_of = {region.name: region.part_of for region in regions}
     for region in regions:
-        keys = {("spelling", _key(text)) for text in _names_of(region)}
+        keys = {("spelling", key) for text in _spellings_of(region) for key in keys_of(text)}
         keys |= {(scheme, code) for scheme in ("sct", "srt") for code in getattr(region, scheme)}
         for kind, key in sorted(keys):
             if not key:
@@ -204,11 +275,21 @@ def _check_regions(regions: list[Region]) -> tuple[Region, ...]:
             other = owners.setdefault((kind, key), region.name)
             if other != region.name:
                 raise _wrong(f'the {kind} "{key}" stands under "{other}" and under "{region.name}"')
-        if region.part_of and region.part_of not in names:
-            raise _wrong(f'["{region.name}"] is part_of "{region.part_of}", which is no region')
+        _check_part(region, part_of)
         for pattern in region.patterns:
             _check_pattern(region.name, pattern)
     return tuple(regions)
+
+
+def _check_part(region: Region, part_of: dict[str, str]) -> None:
+    whole, seen = region.part_of, {region.name}
+    while whole:
+        if whole not in part_of:
+            raise _wrong(f'["{region.name}"] is part_of "{whole}", which is no region')
+        if whole in seen:
+            raise _wrong(f'["{region.name}"] is part_of itself')
+        seen.add(whole)
+        whole = part_of[whole]
 
 
 def _check_pattern(name: str, pattern: str) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.sr import _concepts_dict, _snomed_dict
 
-from embedkit.dicom.vocabulary import LONGEST_TEXT, SHIPPED, Vocabulary, fold
+from embedkit.dicom.spelling import LONGEST_TEXT, fold
+from embedkit.dicom.vocabulary import SHIPPED, Vocabulary
 from embedkit.errors import UsageError
 
 VOCABULARY = Vocabulary.load()
