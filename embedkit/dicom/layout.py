@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.header import Header
+from embedkit.dicom.photometric import read_photometric
 from embedkit.dicom.reasons import reject
 
-_COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
-_GREYS = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
+_UNREAD = frozenset({"HSV", "ARGB", "CMYK"})
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,23 @@ def read_layout(header: Header, *, max_pixel_bytes: int, max_frames: int) -> Pix
     RejectedFile
         ``header-incomplete``, ``unsupported-pixels``, ``too-many-pixels`` or ``too-many-frames``.
     """
-    samples = header.integer("SamplesPerPixel", 1)
+    rows, columns, frames = (header.integer(keyword) for keyword in ("Rows", "Columns", "NumberOfFrames"))
     allocated = header.integer("BitsAllocated")
     stored = header.integer("BitsStored", allocated)
     stored = stored if 0 < stored <= allocated else allocated
     high_bit = header.integer("HighBit", stored - 1)
+    frames = max(1, frames)
+    photometric, samples = read_photometric(header, pixels=rows * columns * frames, bits_allocated=allocated)
     layout = PixelLayout(
-        rows=header.integer("Rows"),
-        columns=header.integer("Columns"),
+        rows=rows,
+        columns=columns,
         samples=samples,
-        frames=max(1, header.integer("NumberOfFrames", 1)),
+        frames=frames,
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=high_bit if stored - 1 <= high_bit < allocated else stored - 1,
         signed=header.integer("PixelRepresentation") == 1,
-        photometric=header.text("PhotometricInterpretation") or ("MONOCHROME2" if samples == 1 else "RGB"),
+        photometric=photometric,
         planar=header.integer("PlanarConfiguration") == 1,
     )
     _check(layout, max_pixel_bytes, max_frames)
@@ -74,10 +76,7 @@ def read_layout(header: Header, *, max_pixel_bytes: int, max_frames: int) -> Pix
 def _check(layout: PixelLayout, max_pixel_bytes: int, max_frames: int) -> None:
     if layout.rows < 1 or layout.columns < 1 or layout.bits_allocated < 1:
         raise reject("header-incomplete")
-    is_read = (layout.samples == 1 and layout.photometric in _GREYS) or (
-        layout.samples == 3 and layout.photometric in _COLOURS
-    )
-    if not is_read or layout.bits_allocated not in {8, 16, 32}:
+    if layout.samples not in {1, 3} or layout.photometric in _UNREAD or layout.bits_allocated not in {8, 16, 32}:
         raise reject("unsupported-pixels")
     if layout.frames > max_frames:
         raise reject("too-many-frames")

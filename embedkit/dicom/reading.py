@@ -19,6 +19,7 @@ from embedkit.dicom.header import Header, read_header, silence
 from embedkit.dicom.instance import InstanceFacts, make_uid
 from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.dicom.layout import PixelLayout, read_layout
+from embedkit.dicom.photometric import contradicts_pixels
 from embedkit.dicom.plain_images import read_plain_image
 from embedkit.dicom.presentation import read_presentation
 from embedkit.dicom.reasons import reject
@@ -167,6 +168,8 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
     bare = kind is FileKind.BARE_DICOM
     notes = ["no-preamble"] if bare else []
     notes += ["executable-preamble"] if not bare and content.data.startswith(_EXECUTABLE) else []
+    if contradicts_pixels(opened.header, opened.layout.photometric, opened.layout.samples):
+        notes.append("photometric-differs")
     notes += [*opened.frames.notes, *find_disagreements(opened.header)]
     facts = replace(facts, frames=len(frames))
     if not facts.sop_instance_uid:

@@ -115,9 +115,7 @@ def test_sequences_nested_beyond_measure(tools, good, explicit_length):
         {"BitsAllocated": 12},
         {"BitsAllocated": 64},
         {"SamplesPerPixel": 4, "PhotometricInterpretation": "CMYK"},
-        {"SamplesPerPixel": 2},
-        {"PhotometricInterpretation": "HSV"},
-        {"PhotometricInterpretation": "MONOCHROME2", "SamplesPerPixel": 3},
+        {"SamplesPerPixel": 3, "PhotometricInterpretation": "HSV"},
     ],
 )
 def test_pixels_that_are_not_read(tools, elements):
