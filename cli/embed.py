@@ -11,10 +11,13 @@ from embedkit.cli.console import Console
 from embedkit.cli.options import (
     DEFAULT_INDEX,
     AsJson,
+    DropLabels,
     IndexPath,
     Modalities,
+    PathMap,
     Precision,
     Quiet,
+    ReplaceEarlierLabels,
     Runtime,
     VocabularyFile,
     Workers,
@@ -22,6 +25,7 @@ from embedkit.cli.options import (
 from embedkit.dicom import start_ahead
 
 if TYPE_CHECKING:
+    from embedkit.dicom import LabelTable
     from embedkit.indexes import EmbedReport
 
 
@@ -39,10 +43,16 @@ def embed(
     ] = None,
     precision: Precision = "auto",
     runtime: Runtime = "auto",
-    labels: Annotated[Path | None, typer.Option(help="A CSV file with labels that go before the headers'.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file with labels that go before the headers', added to those that are there."),
+    ] = None,
+    map_path: PathMap = None,
     labels_from_folders: Annotated[
         bool, typer.Option("--labels-from-folders", help="Take labels from the names of folders.")
     ] = False,
+    replace_labels: ReplaceEarlierLabels = False,
+    drop_labels: DropLabels = False,
     vocabulary: VocabularyFile = None,
     modality: Modalities = None,
     forget_vanished: Annotated[
@@ -59,28 +69,42 @@ def embed(
     Running it again embeds what is new or changed. Interrupted, it goes on where it was.
     """
     start_ahead("embedkit.indexes.preparation")  # what workers need is imported beside what is imported here
+    from embedkit.cli.labels import TableLabels, labels_document, show_labels
     from embedkit.cli.loading import encoder_for, reading_options
-    from embedkit.dicom import labels_from_csv
     from embedkit.encoder import STARTER
     from embedkit.errors import UsageError
     from embedkit.indexes import EmbedSettings, LabelSource
     from embedkit.indexes import labels_from_folders as folder_labels
 
-    if labels and labels_from_folders:
-        raise UsageError("two-label-sources", "give --labels or --labels-from-folders, not both")
+    if sum((labels is not None, labels_from_folders, drop_labels)) > 1:
+        raise UsageError("two-label-sources", "give one of --labels, --labels-from-folders and --drop-labels")
+    if (map_path and not labels) or (replace_labels and not (labels or labels_from_folders)):
+        raise UsageError("nothing-to-do", "--map-path and --replace-labels are for --labels")
     console = Console(as_json, quiet)
     reading = reading_options(vocabulary, modality)
     assert reading.vocabulary is not None  # noqa: S101 (reading_options always loads one)
-    source: LabelSource | None = labels_from_csv(labels, reading.vocabulary).lookup if labels else None
+    table = TableLabels.read(labels, reading.vocabulary, map_path or ()) if labels else None
+    source: LabelTable | LabelSource | None = table.labels if table else None
     if labels_from_folders:
         source = folder_labels(sources, reading.vocabulary)
     settings = EmbedSettings(workers, int(memory * 2**30), timeout, forget_vanished=forget_vanished)
     encoders = [encoder_for(index, name, precision, runtime) for name in encoder or [STARTER]]
     report = embed_with_progress(
-        console, sources, index, encoders=encoders, labels=source, reading=reading, settings=settings
+        console,
+        sources,
+        index,
+        encoders=encoders,
+        labels=source,
+        replace_labels=replace_labels or drop_labels,
+        reading=reading,
+        settings=settings,
     )
-    console.document({"index": str(index)} | vars(report))
+    readings = table.add_readings(index) if table else None
+    console.document({"index": str(index)} | vars(report) | {"labels": labels_document(report.labels, readings)})
     show_report(console, report, index)
+    if report.labels:
+        named = str(labels or "") or ("the names of folders" if labels_from_folders else "")
+        show_labels(console, report.labels, readings, named, reading.vocabulary)
 
 
 def embed_with_progress(console: Console, sources: list[Path], index: Path, **arguments: Any) -> EmbedReport:

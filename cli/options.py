@@ -37,5 +37,16 @@ VocabularyFile = Annotated[
 ReplaceLabels = Annotated[
     bool, typer.Option("--replace", help="Put these labels also in the place of those of headers, tables and persons.")
 ]
+PathMap = Annotated[
+    list[str] | None,
+    typer.Option("--map-path", help="OLD=NEW: how paths begin in the label table, and how here. Repeatable."),
+]
+ReplaceEarlierLabels = Annotated[
+    bool,
+    typer.Option("--replace-labels", help="Take away the labels of earlier tables and folders, then add these."),
+]
+DropLabels = Annotated[
+    bool, typer.Option("--drop-labels", help="Take away the labels of earlier tables and folders, and add none.")
+]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; one a core where not given.")]
 DEFAULT_INDEX = Path("embedkit-index")

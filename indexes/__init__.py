@@ -9,7 +9,7 @@ from embedkit.lazy import import_on_use
 if TYPE_CHECKING:
     from embedkit.indexes.embedding import EmbedSettings, embed
     from embedkit.indexes.index import Index, Neighbour
-    from embedkit.indexes.labelling import AddedLabels, add_labels
+    from embedkit.indexes.labelling import AddedLabels, LabelReport, add_labels, label_images
     from embedkit.indexes.manifest import SPACE_NAME, Space
     from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
     from embedkit.indexes.progress import EmbedReport, Progress
@@ -26,12 +26,14 @@ _MODULES = {
     "EmbedReport": "progress",
     "EmbedSettings": "embedding",
     "Index": "index",
+    "LabelReport": "labelling",
     "LabelSource": "overlay",
     "Neighbour": "index",
     "Progress": "progress",
     "Space": "manifest",
     "add_labels": "labelling",
     "embed": "embedding",
+    "label_images": "labelling",
     "labels_from_folders": "overlay",
     "read_image_ids": "training",
     "training_set": "training",
@@ -47,12 +49,14 @@ __all__ = [
     "EmbedReport",
     "EmbedSettings",
     "Index",
+    "LabelReport",
     "LabelSource",
     "Neighbour",
     "Progress",
     "Space",
     "add_labels",
     "embed",
+    "label_images",
     "labels_from_folders",
     "read_image_ids",
     "training_set",

@@ -16,20 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions, WorkerPool, find_files
+from embedkit.dicom import FoundFile, InstanceFacts, LabelTable, ReadingOptions, WorkerPool, find_files
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
-from embedkit.indexes import catalogue, image_table
-from embedkit.indexes.catalogue import Catalogue, is_under
+from embedkit.indexes import catalogue
+from embedkit.indexes.catalogue import Catalogue
 from embedkit.indexes.encoding import fill_space, space_of
-from embedkit.indexes.image_rows import ImageRow, path_text
+from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.image_table import ImageTable, read_columns
-from embedkit.indexes.manifest import labels_name
-from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, make_overlay, merge_overlays, read_overlay
+from embedkit.indexes.labelling import LabelReport, lay_labels, refresh_table
+from embedkit.indexes.overlay import LabelSource
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress, advance_in
 from embedkit.indexes.rows import VANISHED
@@ -64,7 +63,8 @@ def embed(
     index_path: Path,
     *,
     encoders: Sequence[Encoder],
-    labels: LabelSource | None = None,
+    labels: LabelTable | LabelSource | None = None,
+    replace_labels: bool = False,
     reading: ReadingOptions | None = None,
     settings: EmbedSettings | None = None,
     on_progress: ReportProgress | None = None,
@@ -78,7 +78,11 @@ def embed(
     encoders
         One a vector space. Images that are in the index already get their vectors from the stored pictures.
     labels
-        Labels that go before those of the headers, for images under `sources`; None keeps what the index has.
+        Labels that go before those of the headers, added to what the index has. A table is matched to the images under
+        `sources`, and to any whose id or whole path it names. Where it names no image, the labels stay as they are:
+        `EmbedReport.labels` tells.
+    replace_labels
+        Take away the labels that earlier tables and folders gave to images under `sources`, before `labels` are added.
 
     Raises
     ------
@@ -109,8 +113,13 @@ def embed(
                 seconds |= _add_files(writer, walk, encoders, pool, settings=settings, on_progress=on_progress)
         writer.set_modalities(reading.modalities)
         with _timed(seconds, "finish"):
-            table = _finish(writer, labels, sources, on_progress)
-    return _report(walk, table, seconds)
+            labelled = None
+            if labels is not None or replace_labels:
+                vocabulary = reading.vocabulary or Vocabulary.load()
+                labelled = lay_labels(writer, labels, vocabulary, roots=walk.roots, replace=replace_labels)
+            table = refresh_table(writer)
+            _fit_spaces(writer, table, on_progress)
+    return _report(walk, table, labelled, seconds)
 
 
 def _worker_pool(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSettings) -> Pool:
@@ -144,37 +153,11 @@ def _add_files(
     return queue.seconds
 
 
-def _finish(
-    writer: IndexWriter, labels: LabelSource | None, sources: Sequence[Path], on_progress: ReportProgress | None
-) -> ImageTable:
-    """Bring labels, table, FAISS files and neighbour graphs up to date; return the table."""
-    if labels is not None:
-        _set_labels(writer, labels, [path_text(Path(source).resolve()) for source in sources])
-    table, as_stored = image_table.load(writer.folder, writer.manifest)
-    if not as_stored:
-        writer.set_table(table)
-        table, _ = image_table.load(writer.folder, writer.manifest)  # a gigabyte less, where there are a million images
+def _fit_spaces(writer: IndexWriter, table: ImageTable, on_progress: ReportProgress | None) -> None:
+    """Bring FAISS files and neighbour graphs up to date."""
     ids = np.sort(table.ids)
     for name in writer.manifest.spaces:
         _fit_derived(writer, ids, name, on_progress)
-    return table
-
-
-def _set_labels(writer: IndexWriter, labels: LabelSource, roots: Sequence[str]) -> None:
-    """Ask `labels` for images under `roots`; those of other sources keep the labels that they have.
-
-    So do images that were labelled with this program, where `labels` has nothing to say.
-    """
-    files = read_columns(writer.folder, writer.manifest, ["image_id", "path", "reason"])
-    images = files.filter(pc.equal(files["reason"], ""))
-    asked = [is_under(path, roots) for path in images["path"].to_pylist()]
-    overlay = make_overlay(images.filter(asked), labels, writer.patient_key)
-    if writer.manifest.labels:
-        earlier = read_overlay(writer.folder / labels_name(writer.manifest.labels.number))
-        others = pc.is_in(earlier["image_id"], value_set=images.filter(pc.invert(asked))["image_id"])
-        made_here = pc.is_in(earlier["source"], value_set=pa.array([ANNOTATOR, CLUSTER]))
-        overlay = merge_overlays(overlay, earlier.filter(pc.or_(others, made_here)))
-    writer.set_labels(overlay)
 
 
 def _fit_derived(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_progress: ReportProgress | None) -> None:
@@ -194,7 +177,7 @@ def _fit_derived(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_pro
         writer.set_graph(space, near)
 
 
-def _report(walk: Walk, table: ImageTable, seconds: dict[str, float]) -> EmbedReport:
+def _report(walk: Walk, table: ImageTable, labels: LabelReport | None, seconds: dict[str, float]) -> EmbedReport:
     return EmbedReport(
         files=walk.kinds.total(),
         new=walk.kinds["new"],
@@ -204,6 +187,7 @@ def _report(walk: Walk, table: ImageTable, seconds: dict[str, float]) -> EmbedRe
         images=len(table.images),
         rejected=Counter(table.rejected["reason"].to_pylist()),
         notes=Counter(pc.list_flatten(table.stored["notes"]).to_pylist()),
+        labels=labels,
         seconds=seconds,
     )
 

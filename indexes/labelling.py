@@ -1,18 +1,77 @@
-"""Adding labels to an index: those that people gave to chosen images, and those that spread from named clusters."""
+"""Laying labels over those of the headers: of tables and folders, of people, and of named clusters.
+
+A table adds to what the index has. What is to be taken away is said (`replace`), and so is what became of every row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedkit.dicom.label_matching import KnownFile, MatchedLabels, UnmatchedRow, match_labels
+from embedkit.dicom.label_table import LabelTable
 from embedkit.dicom.labels import Label
+from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.indexes import image_table
+from embedkit.indexes.catalogue import is_under
+from embedkit.indexes.columns import flags
+from embedkit.indexes.image_table import ImageTable
 from embedkit.indexes.index import Index
 from embedkit.indexes.manifest import labels_name, read_newest_manifest
-from embedkit.indexes.overlay import CLUSTER, make_overlay, merge_overlays, read_overlay
-from embedkit.indexes.writer import open_writer
+from embedkit.indexes.overlay import (
+    ANNOTATOR,
+    CLUSTER,
+    LabelSource,
+    lay_over,
+    make_overlay,
+    merge_overlays,
+    read_overlay,
+)
+from embedkit.indexes.rows import read_live_rows
+from embedkit.indexes.writer import IndexWriter, open_writer
+
+_COLUMNS = ("image_id", "path", "reason", "sop_instance_uid", "region", "given", "region_source", "patient")
+
+
+@dataclass(frozen=True)
+class LabelChange:
+    """Images whose region a table changed."""
+
+    before: str
+    after: str
+    images: int
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """What became of a label table, or of the labels of folders; where nothing was matched, nothing was changed."""
+
+    rows: int = 0
+    """Rows of the table that have a label; of folders, the images that lie in one."""
+    matched: int = 0
+    """Of them, those that name an image of the index."""
+    missing: int = 0
+    """Rows of the table without a label."""
+    unmatched: tuple[UnmatchedRow, ...] = ()
+    images: int = 0
+    """Images that were named."""
+    added: int = 0
+    """Of them, those that had no region before."""
+    changed: tuple[LabelChange, ...] = ()
+    """Images that had another region before, the most frequent change first."""
+    new_regions: dict[str, int] = field(default_factory=dict)
+    """Images by region that neither the vocabulary nor the index knew before."""
+    removed: int = 0
+    """Images whose label of an earlier table or of folders was taken away."""
+    folders: str = ""
+    """The folders that the table's paths begin with, where those of the index begin with others."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +86,80 @@ class AddedLabels:
     """They have a label of their own, which stays."""
     unknown: int
     """The index does not hold them."""
+
+
+def label_images(
+    index_path: Path, labels: LabelTable | None, vocabulary: Vocabulary, *, replace_labels: bool = False
+) -> LabelReport:
+    """Lay the labels of a table over those of the index at `index_path`; the original files need not be there.
+
+    Parameters
+    ----------
+    replace_labels
+        Take away the labels that earlier tables and folders gave to other images; without `labels`, to any.
+
+    Raises
+    ------
+    IndexFolderError
+        As `Index.open` and `open_writer`; nothing was changed then.
+    """
+    read_newest_manifest(Path(index_path))  # refuses a folder without an index, which the writer would make
+    with open_writer(Path(index_path)) as writer:
+        report = lay_labels(writer, labels, vocabulary, replace=replace_labels)
+        refresh_table(writer)
+    return report
+
+
+def lay_labels(
+    writer: IndexWriter,
+    labels: LabelTable | LabelSource | None,
+    vocabulary: Vocabulary,
+    *,
+    roots: Sequence[str] | None = None,
+    replace: bool = False,
+) -> LabelReport:
+    """Lay labels over those of the headers, where they name an image; with `replace` as of `label_images`.
+
+    Images that are not under `roots` keep their labels, unless a table names their id or whole path. Labels that were
+    given with this program stay too, unless the table names the image.
+    """
+    files = read_live_rows(writer.folder, writer.manifest, _COLUMNS).table
+    images = files.filter(pc.equal(files["reason"], ""))
+    matched, rows = _match(labels, files, roots)
+    report = LabelReport(
+        rows,
+        matched=rows - len(matched.unmatched),
+        missing=labels.missing if isinstance(labels, LabelTable) else 0,
+        unmatched=matched.unmatched,
+        folders=matched.folders,
+    )
+    if labels is not None and not matched.labels:
+        return report
+    earlier = _read_earlier(writer)
+    kept = earlier.filter(_kept(earlier, images, roots)) if replace else earlier
+    overlay = merge_overlays(make_overlay(matched.labels, writer.patient_key), kept)
+    before, after = lay_over(images, earlier), lay_over(images, overlay)
+    if not after.equals(before):
+        writer.set_labels(overlay)
+    removed = len({*earlier["image_id"].to_pylist()} - {*overlay["image_id"].to_pylist()})
+    return _compare(dataclasses.replace(report, removed=removed), matched.labels, before, after, vocabulary)
+
+
+def _compare(
+    report: LabelReport, labels: Mapping[str, Label], before: pa.Table, after: pa.Table, vocabulary: Vocabulary
+) -> LabelReport:
+    """Tell what `labels` changed in the regions of images."""
+    named = flags(np.array([image_id in labels for image_id in before["image_id"].to_pylist()], bool))
+    pairs = zip(*(table["region"].filter(named).to_pylist() for table in (before, after)), strict=True)
+    changes = Counter((was, now) for was, now in pairs if was != now)
+    known = {*vocabulary.names, *before["region"].to_pylist()}
+    return dataclasses.replace(
+        report,
+        images=len(labels),
+        added=sum(count for (was, _), count in changes.items() if not was),
+        changed=tuple(LabelChange(*pair, count) for pair, count in changes.most_common() if pair[0]),
+        new_regions=dict(Counter(label.region for label in labels.values() if label.region not in known)),
+    )
 
 
 def add_labels(
@@ -49,10 +182,66 @@ def add_labels(
         named = {i: has for i, has in zip(images["image_id"].to_pylist(), held.to_pylist(), strict=True) if i in labels}
         taken = {i: labels[i] for i, has in named.items() if i not in keep and (replace_labels or not has)}
         if taken:
-            overlay = make_overlay(images, lambda image_id, _: taken.get(image_id), writer.patient_key)
-            if writer.manifest.labels:
-                earlier = read_overlay(writer.folder / labels_name(writer.manifest.labels.number))
-                overlay = merge_overlays(overlay, earlier)
-            writer.set_labels(overlay)
+            writer.set_labels(merge_overlays(make_overlay(taken, writer.patient_key), _read_earlier(writer)))
+            refresh_table(writer)
     replaced = sum(named[image_id] for image_id in taken)
     return AddedLabels(len(taken) - replaced, replaced, len(named) - len(taken), len(labels) - len(named))
+
+
+def refresh_table(writer: IndexWriter) -> ImageTable:
+    """Return the table of the index, stored where it was outdated."""
+    table, as_stored = image_table.load(writer.folder, writer.manifest)
+    if not as_stored:
+        writer.set_table(table)
+        table, _ = image_table.load(writer.folder, writer.manifest)  # a gigabyte less, where there are a million images
+    return table
+
+
+def _read_earlier(writer: IndexWriter) -> pa.Table:
+    if writer.manifest.labels is None:
+        return make_overlay({}, b"")
+    return read_overlay(writer.folder / labels_name(writer.manifest.labels.number))
+
+
+def _match(
+    labels: LabelTable | LabelSource | None, files: pa.Table, roots: Sequence[str] | None
+) -> tuple[MatchedLabels, int]:
+    """What the labels say of the images, and of how many rows (of a table) or images (of folders)."""
+    if labels is None:
+        return MatchedLabels({}, ()), 0
+    known = _known_files(files, roots)
+    if isinstance(labels, LabelTable):
+        return match_labels(labels, known), len(labels)
+    asked = ((image_id, Path(file.path)) for file in known if file.asked for image_id in file.image_ids)
+    found = {image_id: label for image_id, path in asked if (label := labels(image_id, path))}
+    return MatchedLabels(found, ()), len(found)
+
+
+def _known_files(files: pa.Table, roots: Sequence[str] | None) -> list[KnownFile]:
+    """The files of an index by path; a file that repeats an image stands for that image."""
+    images: dict[str, list[str]] = {}
+    rows = files.select(("image_id", "path", "reason", "sop_instance_uid"))
+    for image_id, _, reason, uid in _tuples(rows):
+        if not reason:
+            images.setdefault(uid, []).append(image_id)
+    known: dict[str, KnownFile] = {}
+    for _, path, reason, uid in _tuples(rows):
+        if path not in known:
+            instance, shown = (uid, tuple(images[uid])) if reason in ("", "duplicate-instance") else (path, ())
+            known[path] = KnownFile(path, instance, shown, roots is None or is_under(path, roots))
+    return list(known.values())
+
+
+def _tuples(table: pa.Table) -> zip[tuple[str, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _kept(earlier: pa.Table, images: pa.Table, roots: Sequence[str] | None) -> pa.Array:
+    """Which labels stay where those of tables and folders are taken away from images under `roots`."""
+    paths = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
+    made_here = np.array([source in (ANNOTATOR, CLUSTER) for source in earlier["source"].to_pylist()], bool)
+    others = [
+        roots is not None and not is_under(paths.get(image_id, ""), roots)
+        for image_id in earlier["image_id"].to_pylist()
+    ]
+    return flags(made_here | np.array(others, bool))

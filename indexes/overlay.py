@@ -5,7 +5,7 @@ A table may also say which patient an image shows; of that only the hash is kept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from embedkit.dicom.facts import hash_patient
 from embedkit.dicom.labels import Label, label_from_folder
 from embedkit.dicom.vocabulary import Vocabulary
-from embedkit.indexes.columns import texts
+from embedkit.indexes.columns import texts, whole
 from embedkit.indexes.shards import read_table, write_table
 
 LabelSource = Callable[[str, Path], Label | None]
@@ -38,13 +38,11 @@ def labels_from_folders(sources: Sequence[Path], vocabulary: Vocabulary) -> Labe
     return label
 
 
-def make_overlay(images: pa.Table, source: LabelSource, patient_key: bytes) -> pa.Table:
-    """Ask `source` for the label of every image; patients are hashed under `patient_key`, as those of headers are."""
-    keys = zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True)
-    labelled = [(image_id, label) for image_id, path in keys if (label := source(image_id, Path(path)))]
+def make_overlay(labels: Mapping[str, Label], patient_key: bytes) -> pa.Table:
+    """Lay out labels by `image_id`; patients are hashed under `patient_key`, as those of headers are."""
     rows = [
         (image_id, label.region, label.given, label.source, _hash(label.patient, patient_key))
-        for image_id, label in labelled
+        for image_id, label in labels.items()
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(OVERLAY_SCHEMA)
     return pa.Table.from_arrays([texts(column) for column in columns], schema=OVERLAY_SCHEMA)
@@ -56,12 +54,12 @@ def _hash(patient: str, key: bytes) -> str:
 
 def merge_overlays(newer: pa.Table, earlier: pa.Table) -> pa.Table:
     """Return the rows of `newer`, and those of `earlier` on other images; of patients, what either of them says."""
-    place = pc.index_in(newer["image_id"], value_set=earlier["image_id"].combine_chunks())
+    place = pc.index_in(newer["image_id"], value_set=whole(earlier["image_id"]))
     patients = pc.if_else(
         pc.equal(newer["patient"], ""), pc.coalesce(earlier["patient"].take(place), pa.scalar("")), newer["patient"]
     )
     newer = newer.set_column(newer.schema.get_field_index("patient"), OVERLAY_SCHEMA.field("patient"), patients)
-    others = pc.invert(pc.is_in(earlier["image_id"], value_set=newer["image_id"].combine_chunks()))
+    others = pc.invert(pc.is_in(earlier["image_id"], value_set=whole(newer["image_id"])))
     return pa.concat_tables([earlier.filter(others), newer])
 
 
@@ -77,7 +75,7 @@ def read_overlay(path: Path) -> pa.Table:
 
 def lay_over(images: pa.Table, overlay: pa.Table) -> pa.Table:
     """Return `images` with the overlay's labels where it has one, and its patients where it names them."""
-    place = pc.index_in(images["image_id"], value_set=overlay["image_id"].combine_chunks())
+    place = pc.index_in(images["image_id"], value_set=whole(overlay["image_id"]))
     for column, source in _COLUMNS.items():
         values = overlay[source].take(place)
         if column == "patient":

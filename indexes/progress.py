@@ -6,6 +6,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from embedkit.indexes.labelling import LabelReport
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class EmbedReport:
     """Rejected rows in the index by reason: one a file, or one a frame for a repeated file of several frames."""
     notes: Counter[str] = field(default_factory=Counter)
     """Rows in the index by what was noted of them."""
+    labels: LabelReport | None = None
+    """What became of the labels that were given."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Time by stage; `prepare` and `encode` overlap."""
 

@@ -19,6 +19,8 @@ class Walk:
 
     Attributes
     ----------
+    roots : tuple[str, ...]
+        The sources, as their paths begin in the index.
     kinds : Counter[str]
         How many files were `new`, `changed` and `unchanged` so far.
     vanished : tuple[str, ...]
@@ -26,6 +28,7 @@ class Walk:
     """
 
     def __init__(self, sources: Sequence[Path], index_folder: Path, known: Catalogue) -> None:
+        self.roots = tuple(path_text(Path(source).resolve()) for source in sources)
         self.kinds = Counter[str]()
         self.vanished: tuple[str, ...] = ()
         self._sources, self._index_folder, self._known = sources, index_folder.resolve(), known
@@ -52,8 +55,7 @@ class Walk:
                 if not self._known.holds(first_row):
                     yield prepared
                 meter.advance(rejected=bool(first_row.reason), images=len(prepared[1]))
-        roots = [path_text(Path(source).resolve()) for source in self._sources]
-        self.vanished = self._known.vanished(roots, self._unlisted)
+        self.vanished = self._known.vanished(self.roots, self._unlisted)
 
     def _to_read(self, meter: ProgressMeter) -> Iterator[FoundFile]:
         for found in self.files():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
-    from embedkit.dicom.annotations import read_annotations
+    from embedkit.dicom.annotations import is_selection, read_annotations
     from embedkit.dicom.files import FoundFile, find_files
     from embedkit.dicom.fork_server import start_ahead
     from embedkit.dicom.grey import Presentation, to_display
@@ -36,6 +36,7 @@ _MODULES = {
     "Vocabulary": "vocabulary",
     "WorkerPool": "workers",
     "find_files": "files",
+    "is_selection": "annotations",
     "label_from_folder": "labels",
     "label_of": "labels",
     "labels_from_csv": "label_table",
@@ -65,6 +66,7 @@ __all__ = [
     "Vocabulary",
     "WorkerPool",
     "find_files",
+    "is_selection",
     "label_from_folder",
     "label_of",
     "labels_from_csv",

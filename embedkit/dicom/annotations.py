@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from embedkit.dicom.label_table import find_column, read_rows, wrong_table
+from embedkit.dicom.label_table import column_names, find_column, read_rows, wrong_table
 from embedkit.dicom.labels import Label
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
 
 _SHOWN = 5
+
+
+def is_selection(path: Path) -> bool:
+    """Whether a table is the selected.csv of `select`; raises `UsageError` ``labels-invalid`` where it is no table."""
+    with read_rows(path) as rows:
+        return {"sheet", "image_id", "region"} <= set(column_names(next(rows, [])))
 
 
 def read_annotations(
@@ -36,7 +42,7 @@ def read_annotations(
         region. Messages tell rows, and the nearest spelling, and never what is in a cell.
     """
     with read_rows(path) as rows:
-        columns = [name.strip().lower() for name in next(rows, [])]
+        columns = column_names(next(rows, []))
         place, value = find_column(columns, (key,), path), find_column(columns, ("region",), path)
         named: dict[str, Label] = {}
         unknown: list[str] = []

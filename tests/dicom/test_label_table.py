@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -25,25 +25,50 @@ def write(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
 def test_a_table_by_uid(tmp_path: Path, separator: str, encoding: str) -> None:
     text = "SOP_Instance_UID,Region\n1.2.3,KNIE\n1.2.4#2,Zebra\n1.2.5,\n\n".replace(",", separator)
     table = labels_from_csv(write(tmp_path, text, encoding), VOCABULARY)
-    assert len(table) == 2
-    assert table.lookup("1.2.3", "x") == table.lookup("1.2.3#7", "x") == Label("knee", "KNIE", "csv")
-    assert table.lookup("1.2.4#2", "x") == Label("Zebra", "Zebra", "csv")
-    assert table.lookup("1.2.4", "x") is table.lookup("1.2.5", "x") is None
+    assert [(row.number, row.image_id, row.label) for row in table.rows] == [
+        (2, "1.2.3", Label("knee", "KNIE", "csv")),
+        (3, "1.2.4#2", Label("Zebra", "Zebra", "csv")),
+    ]
+    assert table.missing == 1
 
 
-def test_a_table_by_path_matches_the_longest_end(tmp_path: Path) -> None:
-    text = "path,class\nIM1.dcm,hand\nb/IM1.dcm,foot\n.\\c\\IM2.dcm,knee\n"
-    table = labels_from_csv(write(tmp_path, text), VOCABULARY)
-    regions = {
-        path: getattr(table.lookup("9.9", PurePosixPath(path)), "region", None)
-        for path in ("/data/a/IM1.dcm", "/data/b/IM1.dcm", "c/IM2.dcm", "/x/IM2.dcm", "IM1.dcm.bak", "XIM1.dcm")
-    }
-    assert list(regions.values()) == ["hand", "foot", "knee", None, None, None]
+@pytest.mark.parametrize("column", ["path", "file", "filename", "file_name", "File Name", "filepath", "Image-Path"])
+def test_a_column_of_paths_by_any_usual_name(tmp_path: Path, column: str) -> None:
+    [row] = labels_from_csv(write(tmp_path, f"{column},label\nIMG7.jpg,hand\n"), VOCABULARY).rows
+    assert (row.image_id, row.path, row.label.region) == ("", "IMG7.jpg", "hand")
 
 
 def test_a_file_name_may_stand_where_an_id_is_meant(tmp_path: Path) -> None:
-    table = labels_from_csv(write(tmp_path, "image_id,region\nIMG7.jpg,hand\n"), VOCABULARY)
-    assert table.lookup("2.25.1", "/data/IMG7.jpg") == Label("hand", "hand", "csv")
+    [row] = labels_from_csv(write(tmp_path, "image_id,region\nIMG7.jpg,hand\n"), VOCABULARY).rows
+    assert (row.image_id, row.path) == ("", "IMG7.jpg")
+
+
+def test_an_id_and_a_path_may_stand_side_by_side(tmp_path: Path) -> None:
+    table = labels_from_csv(write(tmp_path, "path,uid,region\na.png,1.2,hand\nb.png,nan,hand\n"), VOCABULARY)
+    assert [(row.image_id, row.path) for row in table.rows] == [("1.2", "a.png"), ("", "b.png")]
+
+
+WORDS = ["", " ", "nan", "NaN", "NULL", "N/A", "#N/A", "NA", "<NA>", "None", "unknown", "missing", "?", "-"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_for_a_missing_value_are_no_region_and_no_patient(tmp_path: Path, word: str) -> None:
+    text = f"path,region,patient\na.png,{word},P1\nb.png,hand,{word}\n"
+    table = labels_from_csv(write(tmp_path, text), VOCABULARY)
+    assert [(row.path, row.label.region, row.label.patient) for row in table.rows] == [("b.png", "hand", "")]
+    assert table.missing == 1
+
+
+def test_a_vocabulary_may_know_a_region_by_a_word_for_missing(tmp_path: Path) -> None:
+    regions = tmp_path / "regions.toml"
+    regions.write_text('sides_and_views = []\n["nasal bone"]\nspellings = ["NA"]\n')
+    table = labels_from_csv(write(tmp_path, "path,region\na.png,na\n"), Vocabulary.load(regions))
+    assert [row.label.region for row in table.rows] == ["nasal bone"]
+
+
+def test_a_cell_kept_from_being_a_formula_is_read_as_it_was(tmp_path: Path) -> None:
+    [row] = labels_from_csv(write(tmp_path, "path,region\n'-a.png,hand\n"), VOCABULARY).rows
+    assert row.path == "-a.png"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +93,7 @@ def test_a_wrong_table_is_named_by_row_without_its_values(tmp_path: Path, text: 
 
 def test_the_same_label_twice_is_no_contradiction(tmp_path: Path) -> None:
     table = labels_from_csv(write(tmp_path, "uid,region\n1.2,KNEE\n1.2,Knie\n"), VOCABULARY)
-    assert table.lookup("1.2", "") == Label("knee", "KNEE", "csv")
+    assert [row.label for row in table.rows] == [Label("knee", "KNEE", "csv")]
 
 
 def test_a_table_that_is_no_text_or_no_file_is_a_usage_error(tmp_path: Path) -> None:
