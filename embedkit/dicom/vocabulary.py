@@ -112,10 +112,10 @@ class Vocabulary:
         folded = fold(text)
         return bool(self._name_of_whole(text)) or any(p.fullmatch(folded) for p in self._patterns.values())
 
-    def nearest_spelling(self, text: str) -> str:
-        """The name or spelling that a mistyped label resembles most; "" where none comes near."""
+    def nearest_spelling(self, text: str, cutoff: float = 0.6) -> str:
+        """The name or spelling that a mistyped label resembles most, by difflib's ratio; "" below `cutoff`."""
         spellings = {fold(known): known for region in self.regions for known in reversed(_spellings_of(region))}
-        near = get_close_matches(fold(text), spellings, n=1)
+        near = get_close_matches(fold(text), spellings, n=1, cutoff=cutoff)
         return spellings[near[0]] if near else ""
 
     def _name_of_whole(self, text: str) -> str:

@@ -52,6 +52,11 @@ class RankingInput:
         return self._checkable[0]
 
     @property
+    def unchecked(self) -> Flags:
+        """Bool (N,): labels that nothing can be held against."""
+        return np.asarray((self.codes >= 0) & ~self.checkable, dtype=bool)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What cannot be done, one sentence each."""
         return self.doubts + self._checkable[1]
@@ -94,8 +99,10 @@ def find_checkable(known: Labels, groups: Ints) -> tuple[Flags, tuple[str, ...]]
     if not labelled.any():
         return labelled, ("No image has a label: labels cannot be checked and regions cannot be suggested.",)
     met = [name for name, held in zip(known.names, known.counts, strict=True) if held]
-    if len(met) < 2:
-        return np.zeros_like(labelled), (f"Every label is {met[0]}: with one class labels cannot be checked.",)
+    often = [name for name, held in zip(known.names, known.counts, strict=True) if held > 1]
+    if len(met) < 2 or len(often) == 1:
+        every = f"Every label is {met[0]}" if len(met) < 2 else f"Every label but those of single images is {often[0]}"
+        return np.zeros_like(labelled), (f"{every}: with one class labels cannot be checked.",)
     pairs = np.unique(np.stack([known.codes[labelled], groups[labelled]]), axis=1)
     patients = np.bincount(pairs[0], minlength=len(known.names))
     lone = [name for name, held in zip(known.names, patients, strict=True) if held == 1]

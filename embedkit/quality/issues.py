@@ -19,6 +19,7 @@ from embedkit.quality.evidence import HEADERS, Witness
 from embedkit.quality.patterns import find_patterns
 from embedkit.quality.pictures import Numbers, name_fault, survey_pictures
 from embedkit.quality.ranking import LabelRanking
+from embedkit.quality.rarity import RareLabel, find_rare_labels
 from embedkit.quality.screening import Screening, Tell, say_nothing, screen_labels
 from embedkit.quality.spaces import choose_spaces
 from embedkit.quality.table import (
@@ -27,7 +28,9 @@ from embedkit.quality.table import (
     MISSING_LABEL,
     NEAR_DUPLICATE,
     NONE,
+    NOT_CHECKED,
     OUT_OF_DOMAIN,
+    RARE_LABEL,
     SCHEMA,
     STUDY_CONFLICT,
     UNUSABLE,
@@ -38,12 +41,22 @@ _ORDER = (
     UNUSABLE,
     OUT_OF_DOMAIN,
     MISLABELLED,
+    RARE_LABEL,
     NEAR_DUPLICATE,
     STUDY_CONFLICT,
     HEADER_CONFLICT,
     MISSING_LABEL,
     NONE,
+    NOT_CHECKED,
 )
+
+
+_ALIKE = {
+    OUT_OF_DOMAIN: "No region fits: the labels around it are doubted too, or it is far from all.",
+    NONE: "",
+    NOT_CHECKED: "Not checked: its label needs images of other patients, and of another label, to be held against.",
+}
+"""What is said of every image with the issue."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,8 @@ class _Findings:
     """bool (N,): no label came with the image, and nobody has given it one."""
     settled: Flags
     """bool (N,): a person has judged the image."""
+    rare_labels: Mapping[int, RareLabel]
+    """By row, those that nobody has judged."""
     duplicates: Duplicates
     study_conflicts: Mapping[int, tuple[int, ...]]
     """By row, those of the images in its study that contradict its label."""
@@ -66,7 +81,10 @@ class _Findings:
     @property
     def wrong(self) -> Numbers:
         """How sure it is that something is wrong with the label or the picture, float64 (N,), 0..1."""
-        return np.where(self.settled, self.screening.wrong, np.maximum(self.screening.wrong, self.unusable))
+        doubt = np.maximum(self.screening.wrong, self.unusable)
+        for row, rare in self.rare_labels.items():
+            doubt[row] = max(doubt[row], rare.doubt)
+        return np.where(self.settled, self.screening.wrong, doubt)
 
 
 def find_label_issues(
@@ -88,7 +106,7 @@ def find_label_issues(
         The vector space, or several, of encoders that have not seen the labels; where none is named, all spaces that
         shipped encoders made that were trained without labels, or the only one.
     all_images
-        Add a row with the issue `none` for every image without any.
+        Add a row for every image without any issue: `none`, or `not-checked` where its label could not be checked.
     reviewed
         What people said of images: by row of `index.images` the region that it shows, "" for none of the regions. What
         they found right is no longer listed, what they found wrong has the score 1, and all other scores are
@@ -116,9 +134,9 @@ def find_label_issues(
         tuple(entry.row for entry in entries),
         len(index.images),
         (*notes, *findings.screening.notes),
-        _explain(entries, Witness(labels, findings.duplicates, columns), index, findings.header_conflicts),
+        _explain(entries, Witness(labels, findings.duplicates, columns), index, findings),
         find_patterns(labels),
-        estimate_errors(findings.wrong, findings.settled, labels.disagreement),
+        estimate_errors(findings.wrong, findings.settled, labels.disagreement) if labels.checked.any() else None,
     )
 
 
@@ -137,6 +155,7 @@ def _examine(
     vectors = {space: index.vectors(space) for space in spaces}
     labels = np.where(blank, "", regions)
     known = {*labels.tolist()}
+    rare = find_rare_labels(labels.tolist(), columns["patient"])
     verdicts = {row: region if region in known else "" for row, region in reviewed.items()}
     screening = screen_labels(labels, vectors, patients, reviewed=verdicts, seed=seed, on_progress=tell)
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
@@ -151,6 +170,7 @@ def _examine(
         survey.unusable,
         (regions == "") & ~settled,
         settled,
+        {row: label for row, label in rare.items() if not settled[row]},
         duplicates,
         dict(find_study_conflicts(screening.labels, columns["study_instance_uid"], ~listed)),
         {row: said for row, notes in enumerate(columns["notes"]) if (said := name_header_conflict(notes))},
@@ -159,44 +179,50 @@ def _examine(
 
 @dataclass(frozen=True)
 class _Entry:
-    """One row of the table: an issue of an image, with the other images that show it (none: its neighbours)."""
+    """One row of the table: an issue of an image, with the other images that show it (none: its neighbours).
+
+    `region` is the one to suggest, "" for what the ranking says.
+    """
 
     row: int
     issue: str
     score: float
     evidence: tuple[int, ...] = ()
+    region: str = ""
 
 
 def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
-    labels, foreign = found.screening.labels, found.screening.foreign
+    labels, foreign, doubt = found.screening.labels, found.screening.foreign, found.wrong
     blank = (found.unusable > 0.5) & ~found.settled
     out = (foreign > 0.5) & ~blank
-    wrong, missing = labels.is_issue, found.missing
-    repeated = np.zeros(len(blank), dtype=bool)
-    for entry in _list_duplicates(found.duplicates):
-        repeated[entry.row] = True
-        yield entry
+    rare = np.isin(np.arange(len(blank)), list(found.rare_labels))
     for flags, issue, score in (
         (blank, UNUSABLE, found.unusable),
         (out, OUT_OF_DOMAIN, foreign),
-        (wrong, MISLABELLED, found.screening.wrong),
-        (missing, MISSING_LABEL, 1 - labels.confidence),
+        (labels.is_issue, MISLABELLED, found.screening.wrong),
+        (found.missing, MISSING_LABEL, 1 - labels.confidence),
     ):
         for row in np.flatnonzero(flags).tolist():
             yield _Entry(row, issue, float(score[row]))
+    for row, label in found.rare_labels.items():
+        yield _Entry(row, RARE_LABEL, label.doubt, region=label.resembles)
     for row, others in found.study_conflicts.items():
-        yield _Entry(row, STUDY_CONFLICT, float(found.wrong[row]), others)
+        yield _Entry(row, STUDY_CONFLICT, float(doubt[row]), others)
     for row in found.header_conflicts:
         if not found.settled[row]:
             yield _Entry(row, HEADER_CONFLICT, HEADER_DOUBT)
+    repeats = list(_list_duplicates(found.duplicates))
+    yield from repeats
     if all_images:
-        for row in np.flatnonzero(~(blank | out | wrong | missing | repeated)).tolist():
-            yield _Entry(row, NONE, float(found.wrong[row]))
+        judged = blank | out | labels.is_issue | found.missing | rare
+        for row in np.flatnonzero(~judged & ~labels.checked).tolist():
+            yield _Entry(row, NOT_CHECKED, 0.0)
+        judged[[entry.row for entry in repeats]] = True
+        for row in np.flatnonzero(~judged & labels.checked).tolist():
+            yield _Entry(row, NONE, float(doubt[row]))
 
 
-def _explain(
-    entries: list[_Entry], witness: Witness, index: Index, header_conflicts: Mapping[int, str]
-) -> tuple[str, ...]:
+def _explain(entries: list[_Entry], witness: Witness, index: Index, found: _Findings) -> tuple[str, ...]:
     """Say in a sentence why each entry is listed; nothing of an image without an issue."""
     unusable = [entry.row for entry in entries if entry.issue == UNUSABLE]
     faults = {row: name_fault(picture) for row, picture in zip(unusable, index.pictures(unusable), strict=True)}
@@ -206,10 +232,10 @@ def _explain(
         NEAR_DUPLICATE: lambda entry: witness.of_duplicate(entry.row, entry.evidence),
         MISSING_LABEL: lambda entry: witness.of_missing(entry.row),
         STUDY_CONFLICT: lambda entry: witness.of_study(entry.row, entry.evidence),
-        HEADER_CONFLICT: lambda entry: header_conflicts[entry.row],
+        HEADER_CONFLICT: lambda entry: found.header_conflicts[entry.row],
+        RARE_LABEL: lambda entry: str(found.rare_labels[entry.row]),
     }
-    nothing = {OUT_OF_DOMAIN: "No region fits: the labels around it are doubted too, or it is far from all.", NONE: ""}
-    return tuple(nothing[e.issue] if e.issue in nothing else say[e.issue](e) for e in entries)
+    return tuple(_ALIKE[entry.issue] if entry.issue in _ALIKE else say[entry.issue](entry) for entry in entries)
 
 
 def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:
@@ -224,7 +250,7 @@ def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:
 
 
 def _tabulate(entries: list[_Entry], labels: LabelRanking, columns: dict[str, list[str]]) -> pa.Table:
-    hidden = {entry.row for entry in entries if entry.issue in (UNUSABLE, OUT_OF_DOMAIN)}
+    hidden = {entry.row for entry in entries if entry.issue in (UNUSABLE, OUT_OF_DOMAIN, NOT_CHECKED)}
     return pa.Table.from_pylist(
         [
             _describe(rank, entry, labels, columns, suggest=entry.row not in hidden)
@@ -238,8 +264,7 @@ def _describe(
     rank: int, entry: _Entry, labels: LabelRanking, columns: dict[str, list[str]], *, suggest: bool
 ) -> dict[str, object]:
     row = entry.row
-    suggested = int(labels.suggested[row])
-    known = suggest and suggested >= 0
+    suggested, confidence, agreement = _suggest(entry, labels) if suggest else ("", 0.0, 0.0)
     evidence = entry.evidence or [near for near in labels.neighbours[row].tolist() if near >= 0]
     return {
         "rank": rank,
@@ -247,9 +272,23 @@ def _describe(
         "path": columns["path"][row],
         "issue": entry.issue,
         "given_region": columns["region"][row],
-        "suggested_region": labels.classes[suggested] if known else "",
+        "suggested_region": suggested,
         "score": entry.score,
-        "confidence": float(labels.confidence[row]) if known else 0.0,
-        "neighbour_agreement": float(labels.neighbour_agreement[row]) if known else 0.0,
+        "confidence": confidence,
+        "neighbour_agreement": agreement,
         "evidence": ";".join(columns["image_id"][near] for near in evidence),
     }
+
+
+def _suggest(entry: _Entry, labels: LabelRanking) -> tuple[str, float, float]:
+    """The region to suggest, its probability, and its share of the neighbours' vote; 0 for what is not known."""
+    best = int(labels.suggested[entry.row])
+    named = labels.classes[best] if best >= 0 else ""
+    if entry.region in ("", named):
+        sure, agreement = labels.confidence[entry.row], labels.neighbour_agreement[entry.row]
+        return (named, float(sure), float(agreement)) if named else ("", 0.0, 0.0)
+    if entry.region not in labels.classes:
+        return entry.region, 0.0, 0.0
+    code, around = labels.classes.index(entry.region), labels.surroundings
+    agreement = 0.0 if around is None else float(around.votes[entry.row, code])
+    return entry.region, float(labels.probabilities[entry.row, code]), agreement

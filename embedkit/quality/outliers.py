@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 
 from embedkit.heads import FoldedHeads
-from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.quality.fusion import log_margin, multiply_beliefs
 from embedkit.quality.inputs import RankingInput
@@ -29,16 +28,16 @@ _FIRST_BOUND, _KIN_BOUND = 9.0, 4.0
 """Log odds beyond which the first sign and the head are not believed; so added up, they are calibrated."""
 
 
-def weigh_company(graph: Graph, around: Surroundings, probabilities: Floats, codes: Ints) -> Numbers:
+def weigh_company(graph: Graph, around: Surroundings, probabilities: Floats, data: RankingInput) -> Numbers:
     """Log odds that each image is of no region among the labels, float64 (N,).
 
-    `probabilities`, float32 (N, K), are out-of-fold, `codes` the class numbers given, int64 (N,), -1 for none. The
-    weights are about those of a logistic regression on simulated dumps of real radiographs, where each region in turn
-    was the foreign one, with 1%, 3% and 12% of foreign images, and none.
+    `probabilities`, float32 (N, K), are out-of-fold. Labels that cannot be checked are not heard: no head believes
+    them. The weights are about those of a logistic regression on simulated dumps of real radiographs, where each region
+    in turn was the foreign one, with 1%, 3% and 12% of foreign images, and none.
     """
-    labelled = codes >= 0
+    codes = np.where(data.checkable, data.codes, -1)
     given = probabilities[np.arange(len(codes)), np.maximum(codes, 0)]
-    doubt = mean_around(graph, 1 - given, labelled).astype(np.float64)
+    doubt = mean_around(graph, 1 - given, data.checkable).astype(np.float64)
     margin = np.clip(log_margin(probabilities, codes), -6, 6)
     far = np.log(around.remoteness.astype(np.float64) + 1e-6)
     middle = float(np.median(far))

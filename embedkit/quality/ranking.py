@@ -57,6 +57,8 @@ class LabelRanking:
     surroundings: Surroundings | None
     notes: tuple[str, ...]
     """What could not be done, one sentence each."""
+    checked: Flags
+    """Bool (N,): there is a label that other patients' images could speak for or against, or a person has judged it."""
     disagreement: float = 0.0
     """By how much confident learning and the noise model differ in the number of wrong labels."""
 
@@ -214,6 +216,7 @@ def _judge(data: RankingInput, verdicts: Verdicts, signs: _Signs) -> LabelRankin
         signs.graph,
         signs.around,
         data.notes,
+        data.checkable | verdicts.known,
         disagreement,
     )
 

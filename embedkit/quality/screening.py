@@ -6,7 +6,7 @@ and the rest is ranked by heads and neighbours that are not misled by them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedkit.quality.fusion import sigmoid
-from embedkit.quality.inputs import Vectors, check_input
+from embedkit.quality.inputs import RankingInput, Vectors, check_input
 from embedkit.quality.outliers import LEAST_IMAGES, spread_to_kin, weigh_company
 from embedkit.quality.pictures import Numbers
 from embedkit.quality.ranking import LabelRanking, find_graphs, rank_input
@@ -60,17 +60,25 @@ def screen_labels(
     graphs = find_graphs(data, partial(on_progress, "Neighbours"))
     on_progress(_FITS, 0, 3)
     ranking = rank_input(data, graphs=graphs, verdicts=verdicts, seed=seed)
-    labelled = int(np.count_nonzero(data.codes >= 0))
-    if ranking.graph is None or ranking.surroundings is None or labelled < LEAST_IMAGES:
-        note = f"Out-of-domain images are looked for among {LEAST_IMAGES} labelled images or more; here are {labelled}."
-        return Screening(ranking, verdicts.foreign.astype(np.float64), (*ranking.notes, note))
+    notes = (*ranking.notes, *_name_limits(data))
+    if ranking.graph is None or ranking.surroundings is None or len(notes) > len(ranking.notes):
+        return Screening(ranking, verdicts.foreign.astype(np.float64), notes)
     on_progress(_FITS, 1, 3)
-    odds = weigh_company(ranking.graph, ranking.surroundings, ranking.probabilities, data.codes)
+    odds = weigh_company(ranking.graph, ranking.surroundings, ranking.probabilities, data)
     odds = spread_to_kin(data, verdicts, odds, seed)
     on_progress(_FITS, 2, 3)
-    foreign = np.where(verdicts.known, verdicts.foreign, sigmoid(odds))
+    foreign = np.where(verdicts.known, verdicts.foreign, np.where(data.unchecked, 0, sigmoid(odds)))
     if (foreign > 0.5).any():
         cleaned = data.without_labels(foreign > 0.5)
         ranking = rank_input(cleaned, graphs=graphs, verdicts=read_verdicts(cleaned, reviewed or {}), seed=seed)
     on_progress(_FITS, 3, 3)
     return Screening(ranking, foreign, ranking.notes)
+
+
+def _name_limits(data: RankingInput) -> Iterator[str]:
+    """Say why out-of-domain images cannot be told, if so."""
+    labelled = int(np.count_nonzero(data.codes >= 0))
+    if not data.checkable.any():
+        yield "Where no label can be checked, out-of-domain images cannot be told either."
+    elif labelled < LEAST_IMAGES:
+        yield f"Out-of-domain images are looked for among {LEAST_IMAGES} labelled images or more; here are {labelled}."

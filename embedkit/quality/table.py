@@ -21,12 +21,23 @@ from embedkit.quality.patterns import ConfusionPattern
 MISLABELLED = "mislabelled"
 OUT_OF_DOMAIN = "out-of-domain"
 UNUSABLE = "unusable"
+RARE_LABEL = "rare-label"
 NEAR_DUPLICATE = "near-duplicate"
 STUDY_CONFLICT = "study-conflict"
 HEADER_CONFLICT = "header-conflict"
 MISSING_LABEL = "missing-label"
-NONE = "none"
-ISSUES = (MISLABELLED, OUT_OF_DOMAIN, UNUSABLE, NEAR_DUPLICATE, STUDY_CONFLICT, HEADER_CONFLICT, MISSING_LABEL)
+NONE, NOT_CHECKED = "none", "not-checked"
+"""Of an image without an issue: its label was checked, or could not be."""
+ISSUES = (
+    MISLABELLED,
+    OUT_OF_DOMAIN,
+    UNUSABLE,
+    RARE_LABEL,
+    NEAR_DUPLICATE,
+    STUDY_CONFLICT,
+    HEADER_CONFLICT,
+    MISSING_LABEL,
+)
 
 SCHEMA = pa.schema(
     [
@@ -50,7 +61,8 @@ class IssueTable:
     """Suspects, the worst first: a row for each issue of an image."""
 
     table: pa.Table
-    """The columns of `SCHEMA`; `score` in 0..1, falling; `evidence`: image ids with ";" between."""
+    """The columns of `SCHEMA`; `score` in 0..1, falling, 0 of a label that could not be checked; `evidence`: image ids
+    with ";" between."""
     rows: tuple[int, ...]
     """The row of each suspect in the index's `images`."""
     images: int
@@ -62,7 +74,7 @@ class IssueTable:
     patterns: tuple[ConfusionPattern, ...] = ()
     """Regions that are filed as another one by habit, the commonest first."""
     estimate: ErrorEstimate | None = None
-    """How many errors to expect, and where looking for them stops paying."""
+    """How many errors to expect, and where looking for them stops paying; None where no label could be checked."""
 
     def __len__(self) -> int:
         return len(self.rows)

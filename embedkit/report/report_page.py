@@ -74,7 +74,7 @@ _PICTURES_INSIDE = '<p class="notice">This file holds radiographs of patients: t
 def _lead(report: Report) -> str:
     """The whole in two or three sentences."""
     archive, labels = report.archive, report.correction.labels
-    said = [f"Of {archive.labelled:,} labels {_number(report.expected)} are expected to be wrong."]
+    said = [f"Of {archive.labelled:,} labels {_name_errors(report)}."]
     if labels.read.any():
         wrong = int(labels.wrong.sum())
         said.append(
@@ -88,6 +88,15 @@ def _lead(report: Report) -> str:
             "labels as reviewed."
         )
     return " ".join(said)
+
+
+def _name_errors(report: Report) -> str:
+    """How many labels are expected to be wrong, and how many could not be checked."""
+    if not report.checked:
+        return "none could be checked"
+    unchecked = int(report.suspicion.unchecked.sum())
+    left = f"; {unchecked:,} could not be checked" if unchecked else ""
+    return f"{_number(report.expected)} are expected to be wrong{left}"
 
 
 def _number(expected: ErrorEstimate) -> str:
@@ -108,7 +117,10 @@ def _list_tiles(report: Report) -> Iterable[tuple[str, str, str]]:
     yield "regions", f"{archive.regions:,}", f"{missing:,} images without a label"
     yield "files rejected", f"{archive.rejected:,}", "each with its reason"
     yield "suspects", f"{int(report.suspicion.suspected.sum()):,}", "labels held to be wrong"
-    yield "errors expected", f"{expected.expected:,.0f}", f"{expected.low:,.0f} to {expected.high:,.0f}"
+    if report.checked:
+        yield "errors expected", f"{expected.expected:,.0f}", f"{expected.low:,.0f} to {expected.high:,.0f}"
+    else:
+        yield "errors expected", "not known", "no label could be checked"
     yield "labels corrected", f"{int(labels.wrong.sum()):,}", f"of {int(labels.read.sum()):,} images reviewed"
 
 
@@ -125,11 +137,12 @@ def _draw_archive(report: Report) -> str:
 
 
 def _draw_suspects(report: Report) -> str:
-    return to_html(report.suspects) + _say(
+    expected = (
         f"To be expected are {_number(report.expected)} wrong labels: the sum of each image's chance. The range "
-        "says where the number lies in 19 of 20 cases, as far as the scores mean what they say. A suspect is a "
-        "question to a radiologist, not an answer."
+        "says where the number lies in 19 of 20 cases, as far as the scores mean what they say. "
     )
+    words = "A suspect is a question to a radiologist, not an answer."
+    return to_html(report.suspects) + _say((expected if report.checked else "") + words)
 
 
 def _draw_review(report: Report) -> str:

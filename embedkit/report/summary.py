@@ -39,6 +39,11 @@ class Report:
     """What could not be done, one sentence each."""
 
     @property
+    def checked(self) -> int:
+        """Labels that could be checked."""
+        return int((self.correction.labels.labelled & ~self.suspicion.unchecked).sum())
+
+    @property
     def expected(self) -> ErrorEstimate:
         """The wrong labels to expect before anybody looked."""
         return self.suspicion.expect(self.correction.labels.labelled)

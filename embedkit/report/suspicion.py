@@ -13,7 +13,7 @@ from embedkit.indexes import Index
 from embedkit.quality import ISSUES, IssueTable
 from embedkit.quality.estimate import ErrorEstimate, estimate_errors
 from embedkit.quality.pictures import Numbers
-from embedkit.quality.table import MISLABELLED, NONE, OUT_OF_DOMAIN, UNUSABLE
+from embedkit.quality.table import MISLABELLED, NONE, NOT_CHECKED, OUT_OF_DOMAIN, RARE_LABEL, UNUSABLE
 from embedkit.report.confusion import NO_LABEL
 from embedkit.report.correction import Labelling
 from embedkit.report.table import Table
@@ -32,6 +32,8 @@ class Suspicion:
     """bool (N,) by issue."""
     wrong: Numbers
     """float64 (N,), 0..1: how likely the given label is wrong; 0 where there is none."""
+    unchecked: Flags
+    """Bool (N,): there is a label, and nothing to hold it against."""
     disagreement: float = 0.0
     """By how much two estimates of the number of wrong labels differ."""
 
@@ -57,9 +59,10 @@ def read_suspicion(issues: IssueTable) -> Suspicion:
         flags[issue] = np.zeros(issues.images, dtype=bool)
         flags[issue][rows[kinds == issue]] = True
     wrong = np.zeros(issues.images)
-    telling = np.isin(kinds, (*_DOUBTS, NONE)) & labelled
+    telling = np.isin(kinds, (*_DOUBTS, RARE_LABEL, NONE)) & labelled
     np.maximum.at(wrong, rows[telling], scores[telling])
-    return Suspicion(flags, wrong, issues.estimate.disagreement if issues.estimate else 0.0)
+    unchecked = np.isin(np.arange(issues.images), rows[kinds == NOT_CHECKED])
+    return Suspicion(flags, wrong, unchecked, issues.estimate.disagreement if issues.estimate else 0.0)
 
 
 def tabulate_suspects(suspicion: Suspicion, labels: Labelling) -> Table:
@@ -98,10 +101,11 @@ def _break_down(name: str, words: str, values: Sequence[str], suspicion: Suspici
 
 
 def _measure(rows: Flags, suspicion: Suspicion, labels: Labelling) -> tuple[int | float, ...]:
-    """Counts of a group, and the share of its labels that is wrong: as read, and as expected of the unread."""
+    """Counts of a group, and the share of its labels that is wrong: as read, and as expected of those checked only."""
     labelled = rows & labels.labelled
+    known = labelled & (labels.read | ~suspicion.unchecked)
     wrong = int((rows & labels.wrong).sum())
-    share = (wrong + suspicion.expect(labelled & ~labels.read).expected) / labelled.sum() if labelled.any() else np.nan
+    share = (wrong + suspicion.expect(known & ~labels.read).expected) / known.sum() if known.any() else np.nan
     return (
         int(rows.sum()),
         int((rows & ~labels.labelled).sum()),

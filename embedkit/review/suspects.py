@@ -21,6 +21,7 @@ from embedkit.quality.table import (
     NEAR_DUPLICATE,
     NONE,
     OUT_OF_DOMAIN,
+    RARE_LABEL,
     STUDY_CONFLICT,
     UNUSABLE,
 )
@@ -129,11 +130,11 @@ def explain(suspect: Suspect, given: str, near: Iterable[str]) -> list[str]:
     """Why an image is suspected, in sentences; `near` are the regions of its neighbours, "" for none."""
     near = list(near)
     sentences = [_EXPLAINED[issue] for issue in suspect.issues if issue in _EXPLAINED]
-    if suspect.suggested and suspect.suggested != given:
+    if suspect.suggested not in ("", given) and suspect.confidence:
         sentences.append(f"A model that never saw this patient says {suspect.suggested}: {suspect.confidence:.0%}.")
         share = f"{suspect.neighbour_agreement:.0%}"
         sentences.append(f"Of the 20 nearest images of other patients, {share} of the vote says {suspect.suggested}.")
-    elif suspect.suggested:
+    elif suspect.suggested == given != "":
         sentences.append(f"A model that never saw this patient says so too: {suspect.confidence:.0%}.")
     if given and near:
         sentences.append(f"Of the {len(near)} nearest, {near.count(given)} are labelled {given} as this one is.")
@@ -143,6 +144,7 @@ def explain(suspect: Suspect, given: str, near: Iterable[str]) -> list[str]:
 _EXPLAINED = {
     OUT_OF_DOMAIN: "No region fits: the images around it have little to do with each other's labels, or are far away.",
     UNUSABLE: "The picture seems to show nothing.",
+    RARE_LABEL: "No other patient's image has its label: is it mistyped?",
     NEAR_DUPLICATE: "The same exposure is in the archive under another UID.",
     STUDY_CONFLICT: "Another image of its study looks like the same region and has another label.",
     HEADER_CONFLICT: "Its header names two sides or two views.",

@@ -5,9 +5,11 @@ import csv
 import hashlib
 import json
 import re
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -15,12 +17,13 @@ from embedkit.cli.app import app
 from embedkit.dicom import Vocabulary
 from embedkit.errors import IndexFolderError
 from embedkit.indexes import EmbedSettings, Index, embed, labels_from_folders
+from embedkit.quality.table import SCHEMA
 from embedkit.report import Finding, RegionMap, Table, make_report, report_page, write_report, write_report_tables
 from embedkit.report.table import to_html, to_markdown
 from embedkit.review import Decisions
 
 from ..indexes.conftest import TinyEncoder, write_picture
-from .archives import ArchiveIndex, decide_by_truth, rank
+from .archives import REGIONS, ArchiveIndex, decide_by_truth, rank
 from .elements import Elements
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&${made} `|\\"
@@ -131,6 +134,24 @@ def test_an_archive_without_decisions_rejections_and_second_regions_has_a_page()
     text = Elements(report_page(make_report(index, rank(index)))).text
     assert "Nobody has reviewed suspects yet" in text
     assert "two patients and two regions" in text
+
+
+def test_labels_that_could_not_be_checked_are_not_called_right():
+    index = ArchiveIndex()
+    ranked = rank(index)
+    place = SCHEMA.get_field_index("issue")
+    unable = pa.array(["not-checked" if issue == "none" else issue for issue in ranked.table["issue"].to_pylist()])
+    some = make_report(index, replace(ranked, table=ranked.table.set_column(place, SCHEMA.field(place), unable)))
+    unchecked = int(some.suspicion.unchecked.sum())
+    assert f"are expected to be wrong; {unchecked:,} could not be checked." in report_page(some, draw(index))
+    never = pa.array(["not-checked"] * len(index))
+    none = make_report(index, replace(ranked, table=ranked.table.set_column(place, SCHEMA.field(place), never)))
+    page = report_page(none, draw(index))
+    assert "labels none could be checked." in page
+    assert "<dt>errors expected</dt><dd><b>not known</b>" in page
+    assert "To be expected are" not in page
+    (by_region,) = (table for table in none.quality if table.name == "quality-by-region")
+    assert all(np.isnan(row[-1]) for row in by_region.rows if row[0] in REGIONS)
 
 
 def test_tables_are_files_for_programs_and_for_people(index, report, tmp_path):

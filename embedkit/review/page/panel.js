@@ -1,7 +1,7 @@
 // The panel beside the radiograph: what is claimed of it, and on what evidence. Texts go in as text, never as HTML.
 
 export const WORDS = {
-  "mislabelled": "Wrong label?", "out-of-domain": "Out of domain?", "unusable": "Unusable?",
+  "mislabelled": "Wrong label?", "out-of-domain": "Out of domain?", "unusable": "Unusable?", "rare-label": "Mistyped?",
   "near-duplicate": "Repeated?", "missing-label": "No label",
   "study-conflict": "Study contradicts itself?", "header-conflict": "Header contradicts itself", "none": "Less sure",
 };
