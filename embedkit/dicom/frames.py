@@ -197,8 +197,8 @@ def _middle_spread(stored: Array) -> int:
 def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None = None) -> Array:
     """Shrink (H, W) by the largest whole factor that leaves `target_side` pixels on the longer side, by area means.
 
-    A mean that touches padding (a range of values, both inclusive) becomes padding. Up to a factor less one rows and
-    columns are lost at the lower and right edge.
+    Where at least half of what a mean is of is padding (a range of values, both inclusive), it becomes padding; else
+    padding is left out of it. Up to a factor less one rows and columns are lost at the lower and right edge.
     """
     step = min(max(stored.shape) // target_side, *stored.shape)
     if step < 2:
@@ -207,10 +207,22 @@ def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None
     whole = stored[: rows * step, : columns * step]
     fast = step > 2 and _sums_fit(stored, step)  # by 2 OpenCV is faster, and rounds halves up
     means = _means_of_sums(whole, rows, columns, step) if fast else _area_means(whole, rows, columns)
-    if padding is not None:
-        hidden = ((whole >= padding[0]) & (whole <= padding[1])).astype(np.float32)
-        touched = cv2.resize(hidden, (columns, rows), interpolation=cv2.INTER_AREA) > 0
-        means[touched] = np.clip(padding[0], np.iinfo(stored.dtype).min, np.iinfo(stored.dtype).max)
+    return means if padding is None else _keep_padding_out(means, whole, padding)
+
+
+def _keep_padding_out(means: Array, values: Array, padding: tuple[int, int]) -> Array:
+    hidden = (values >= padding[0]) & (values <= padding[1])
+    if not hidden.any():
+        return means
+    size = means.shape[::-1]
+    share = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    mixed = (share > 0) & (share < 0.5)
+    if mixed.any():
+        visible = values.astype(np.float32) if values.itemsize <= 2 else values.astype(np.float64)
+        visible[hidden] = 0
+        sums = cv2.resize(visible, size, interpolation=cv2.INTER_AREA)
+        means[mixed] = np.rint(sums[mixed] / (1 - share[mixed]))
+    means[share >= 0.5] = np.clip(padding[0], np.iinfo(values.dtype).min, np.iinfo(values.dtype).max)
     return means
 
 

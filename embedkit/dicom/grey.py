@@ -22,6 +22,9 @@ LEAST_SPREAD, LEAST_INSIDE = 0.05, 0.02
 """A window is usable if it spreads the middle 98% of the pixels over at least this share of the grey scale, and leaves
 at least this share of the pixels neither black nor white. Other windows lie outside the data or flatten it."""
 
+LEAST_PADDING = 0.001
+"""Share of a picture from which on a part of it may be padding."""
+
 _WIDE_TABLES = int(cv2.__version__.partition(".")[0]) >= 5
 
 
@@ -102,16 +105,50 @@ class Presentation:
 def to_display(stored: NDArray[np.integer], presentation: Presentation) -> NDArray[np.uint8]:
     """Show stored values (H, W), any integer type, as 8-bit grey (H, W), 255 for white."""
     levels, index, counts = count_levels(stored)
-    padding = np.zeros(len(levels), bool)
-    if presentation.padding is not None:
-        padding = (levels >= presentation.padding[0]) & (levels <= presentation.padding[1])
-    counts = np.where(padding, 0, counts)
+    hidden = find_padding(stored, presentation.padding)
+    if hidden is not None:
+        counts = counts - np.bincount(index[hidden], minlength=len(counts))
     shown = np.zeros(len(levels))
     if counts.any():
         values = apply_modality(levels.astype(np.float64), presentation)
         shown = pick_view(values, counts, presentation)(values)
     grey = np.rint(255 * (1 - shown if presentation.inverted else shown)).astype(np.uint8)
-    return _look_up(np.where(padding, np.uint8(0), grey), index)
+    picture = _look_up(grey, index)
+    if hidden is not None:
+        picture[hidden] = 0
+    return picture
+
+
+def find_padding(stored: NDArray[np.integer], padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:
+    """Tell the pixels (H, W) that pad the picture from those that only have the same value; None if there is none.
+
+    Padding surrounds what was exposed (PS3.3 C.7.5.1.1.2): it is connected to a side, and more than a speck. Where it
+    is further from all other values than these are from each other, as no exposure would be, all of it is padding. A
+    range that takes in a whole picture says nothing of it.
+
+    Parameters
+    ----------
+    padding
+        The lowest and the highest value of padding.
+    """
+    if padding is None:
+        return None
+    hidden = (stored >= padding[0]) & (stored <= padding[1])
+    if not hidden.any():
+        return None
+    if hidden.all():
+        return hidden if stored.min() == stored.max() else None
+    visible = stored[~hidden]
+    low, high = int(visible.min()), int(visible.max())
+    if max(low - padding[1], padding[0] - high) > high - low:
+        return hidden
+    _, parts, about, _ = cv2.connectedComponentsWithStats(hidden.astype(np.uint8), connectivity=8)
+    sides = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
+    is_padding = np.zeros(len(about), bool)
+    is_padding[sides] = about[sides, cv2.CC_STAT_AREA] >= LEAST_PADDING * stored.size
+    is_padding[0] = False  # what is visible
+    found = is_padding[parts]
+    return found if found.any() else None
 
 
 def _look_up(table: NDArray[np.uint8], index: NDArray[np.integer]) -> NDArray[np.uint8]:

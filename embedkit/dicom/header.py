@@ -86,12 +86,15 @@ class Header:
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """All values, if each is a finite number."""
-        value: Any = self._value(keyword)
-        try:
-            numbers = tuple(float(number) for number in (value if isinstance(value, list) else [value]))
-        except (TypeError, ValueError, OverflowError):
-            return ()
+        numbers = self.numbers_or_nan(keyword)
         return numbers if all(map(math.isfinite, numbers)) else ()
+
+    def numbers_or_nan(self, keyword: str) -> tuple[float, ...]:
+        """All values, NaN in the place of each that is empty or no number, so that lists still go together."""
+        value: Any = self._value(keyword)
+        if value == "":
+            return ()
+        return tuple(_to_number(number) for number in (value if isinstance(value, list) else [value]))
 
     def items(self, keyword: str) -> list[Dataset]:
         """The items of a sequence."""
@@ -100,6 +103,13 @@ class Header:
 
     def _value(self, keyword: str) -> object:
         return value_of(self.dataset, keyword)
+
+
+def _to_number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def value_of(dataset: Dataset, keyword: str) -> object:

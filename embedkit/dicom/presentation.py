@@ -1,6 +1,8 @@
-"""Which grey scale transformation a header asks for: Modality LUT, VOI LUT, windows, polarity, padding."""
+"""Which grey scale transformation a header asks for: Modality LUT, VOI LUT, windows, polarity, padding, pixel shape."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 from pydicom import Dataset
@@ -10,6 +12,10 @@ from embedkit.dicom.grey import Floats, LookUpTable, Presentation, Window
 from embedkit.dicom.header import Header, value_of
 from embedkit.dicom.layout import PixelLayout
 
+_X_RAY_MOVIES = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.12\.[123](\.1)?")
+"""The SOP classes of X-ray angiography and radiofluoroscopy, enhanced ones and the retired biplane one among them."""
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
+_LEAST_ASPECT = 0.01
 _FUNCTIONS = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
 
 
@@ -21,10 +27,12 @@ def read_presentation(header: Header, layout: PixelLayout) -> Presentation:
     if layout.photometric == "PALETTE COLOR" or layout.samples > 1:
         bits = 8 if layout.photometric == "PALETTE COLOR" else layout.bits_stored
         return Presentation(windows=(Window((1 << bits) / 2, 1 << bits),))
-    (slope,) = header.numbers("RescaleSlope")[:1] or (1.0,)
-    (intercept,) = header.numbers("RescaleIntercept")[:1] or (0.0,)
     shape = header.text("PresentationLUTShape")
-    modality_luts = _look_up_tables(header.items("ModalityLUTSequence"), header, signed=layout.signed)
+    is_displayed = _displays_modality_values(header)
+    (slope,) = (is_displayed and header.numbers("RescaleSlope")[:1]) or (1.0,)
+    (intercept,) = (is_displayed and header.numbers("RescaleIntercept")[:1]) or (0.0,)
+    modality_items = header.items("ModalityLUTSequence") if is_displayed else []
+    modality_luts = _look_up_tables(modality_items, header, signed=layout.signed)
     signed_values = not modality_luts and (layout.signed or intercept < 0)
     return Presentation(
         slope=slope or 1.0,
@@ -37,10 +45,34 @@ def read_presentation(header: Header, layout: PixelLayout) -> Presentation:
     )
 
 
+def pixel_aspect(header: Header) -> float:
+    """Height of a pixel over its width, 1/8 to 8; 1 where the header is silent, or says it within a hundredth.
+
+    Each attribute is vertical, then horizontal (PS3.3 10.7.1.1, C.7.6.3.1.7). Pixel Aspect Ratio is for images without
+    a spacing (C.7.6.3), so a spacing goes first.
+    """
+    for keyword in _SPACINGS:
+        ratio = header.numbers(keyword)
+        if len(ratio) == 2 and min(ratio) > 0:
+            aspect = min(max(ratio[0] / ratio[1], 1 / 8), 8.0)
+            return aspect if abs(aspect - 1) > _LEAST_ASPECT else 1.0
+    return 1.0
+
+
+def _displays_modality_values(header: Header) -> bool:
+    """Whether the Modality LUT or rescale is a step of display: not in X-ray angiography and radiofluoroscopy.
+
+    There it leads back to values linear to the X-ray intensity, and the windows are of the stored ones (PS3.3
+    C.8.7.1.1.2, PS3.4 N.2.5; viewers such as Cornerstone and Weasis do the same).
+    """
+    is_movie = _X_RAY_MOVIES.fullmatch(header.uid("SOPClassUID"))
+    return not is_movie and header.text("Modality").upper() not in {"XA", "RF", "XRF"}
+
+
 def _windows(header: Header) -> tuple[Window, ...]:
     function = header.text("VOILUTFunction").upper()
     function = function if function in _FUNCTIONS else "LINEAR"
-    pairs = zip(header.numbers("WindowCenter"), header.numbers("WindowWidth"), strict=False)
+    pairs = zip(header.numbers_or_nan("WindowCenter"), header.numbers_or_nan("WindowWidth"), strict=False)
     return tuple(Window(center, width, function) for center, width in pairs)
 
 
@@ -78,11 +110,15 @@ def _padding(header: Header, layout: PixelLayout) -> tuple[int, int] | None:
     if not first:
         return None
     limit = header.numbers("PixelPaddingRangeLimit")[:1] or first
-    bounds = sorted(_as_stored(int(value), signed=layout.signed) for value in (*first, *limit))
+    bounds = sorted(_as_stored(int(value), layout) for value in (*first, *limit))
     return bounds[0], bounds[1]
 
 
-def _as_stored(value: int, *, signed: bool) -> int:
-    """US and SS are mixed up in the field: the sign of the pixels decides."""
-    value &= 0xFFFF
-    return value - (1 << 16) if signed and value >= 1 << 15 else value
+def _as_stored(value: int, layout: PixelLayout) -> int:
+    """What the pixel becomes that holds this value: of its bits, those that are stored, with the sign of the pixels.
+
+    US and SS are mixed up in the field, and padding may use bits above those stored, which are lost.
+    """
+    bits = min(16, layout.bits_stored)
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if layout.signed and value >> bits - 1 else value

@@ -12,9 +12,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.grey import Presentation, Window, apply_modality, pick_view
-from embedkit.dicom.header import Header, silence
+from embedkit.dicom.grey import Presentation, Window, apply_modality, find_padding, pick_view
+from embedkit.dicom.header import silence
 from embedkit.dicom.kinds import FileKind, kind_of
+from embedkit.dicom.presentation import pixel_aspect
 from embedkit.dicom.reading import FileContent, ReadingOptions, open_dicom, read_content
 from embedkit.dicom.reasons import reject
 
@@ -66,7 +67,7 @@ def _read_dicom(content: FileContent, kind: FileKind, frame: int, options: Readi
     stored = next(islice(opened.frames, frame - 1, None), None)
     if stored is None:
         raise reject("truncated")
-    return to_levels(stored, opened.presentation, _aspect(opened.header))
+    return to_levels(stored, opened.presentation, pixel_aspect(opened.header))
 
 
 def to_levels(stored: NDArray[np.integer], presentation: Presentation, aspect: float = 1.0) -> Radiograph:
@@ -77,10 +78,9 @@ def to_levels(stored: NDArray[np.integer], presentation: Presentation, aspect: f
     steps = (stored - stored.dtype.type(first) if first >= 0 else stored.astype(np.int64) - first) >> shift
     counts = np.bincount(steps.ravel(), minlength=2)
     values = first + (np.arange(len(counts)) << shift)
-    hidden = np.zeros(len(counts), bool)
-    if presentation.padding is not None:
-        hidden = (values >= presentation.padding[0]) & (values <= presentation.padding[1])
-    counts = np.where(hidden, 0, counts)
+    hidden = find_padding(stored, presentation.padding)
+    if hidden is not None:
+        counts = counts - np.bincount(steps[hidden], minlength=len(counts))
     if not counts.any():
         return Radiograph(np.zeros(stored.shape, np.uint16), 0, 1, aspect=aspect)
     black, white, curve = _scale(values, counts, presentation)
@@ -88,10 +88,12 @@ def to_levels(stored: NDArray[np.integer], presentation: Presentation, aspect: f
     if black > white:
         number, curve = number[::-1], None if curve is None else curve[::-1]
         black, white = len(counts) - 1 - black, len(counts) - 1 - white
-    number = np.where(hidden, 0, number).astype(np.uint16)
     if curve is not None:
         curve = np.concatenate([np.zeros(1, np.uint8), curve])
-    return Radiograph(np.take(number, steps), black + 1, max(white, black + 1) + 1, curve, aspect)
+    levels = np.take(number.astype(np.uint16), steps)
+    if hidden is not None:
+        levels[hidden] = 0
+    return Radiograph(levels, black + 1, max(white, black + 1) + 1, curve, aspect)
 
 
 def _scale(
@@ -109,12 +111,3 @@ def _scale(
     changes = np.flatnonzero(np.diff(curve))
     black, white = (float(changes[0]), float(changes[-1] + 1)) if len(changes) else (0.0, float(len(curve) - 1))
     return (white, black, curve) if curve[0] > curve[-1] else (black, white, curve)
-
-
-def _aspect(header: Header) -> float:
-    """PixelAspectRatio and spacings are vertical, then horizontal (PS3.3 C.7.6.3.1.7, 10.7.1.1)."""
-    for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
-        ratio = header.numbers(keyword)
-        if len(ratio) == 2 and min(ratio) > 0:
-            return float(np.clip(ratio[0] / ratio[1], 1 / 8, 8))
-    return 1.0

@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.dicom.layout import PixelLayout, read_layout
 from embedkit.dicom.photometric import contradicts_pixels
 from embedkit.dicom.plain_images import read_plain_image
-from embedkit.dicom.presentation import read_presentation
+from embedkit.dicom.presentation import pixel_aspect, read_presentation
 from embedkit.dicom.reasons import reject
 from embedkit.dicom.vocabulary import Vocabulary
 
@@ -162,7 +163,8 @@ def open_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) ->
 
 def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -> ReadFile:
     opened = open_dicom(content, kind, options)
-    frames = tuple(to_display(frame, opened.presentation) for frame in opened.frames)
+    aspect = pixel_aspect(opened.header)
+    frames = tuple(_make_square(to_display(frame, opened.presentation), aspect) for frame in opened.frames)
     key, vocabulary = options.patient_key, options.vocabulary
     facts = read_facts(opened.header, opened.layout, patient_key=key, vocabulary=vocabulary)
     bare = kind is FileKind.BARE_DICOM
@@ -176,6 +178,15 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
         facts = replace(facts, sop_instance_uid=make_uid(content.blake3))
         notes.append("made-uid")
     return ReadFile(facts, content.blake3, frames, tuple(notes))
+
+
+def _make_square(grey: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:
+    """Stretch a frame (H, W) whose pixels are `aspect` times as high as wide until they are square."""
+    if aspect == 1:
+        return grey
+    rows, columns = grey.shape
+    size = (columns, round(rows * aspect)) if aspect > 1 else (round(columns / aspect), rows)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _check_object(header: Header, modalities: frozenset[str]) -> None:

@@ -203,7 +203,7 @@ def test_padding_beyond_the_type_of_the_pixels(padding):
     values[0, 0] = 0
     reduced = reduce_size(values, 16, padding)
     assert reduced[1:].min() == reduced.max() == 100
-    assert reduced[0, 0] == (0 if padding[1] == 0 else 94)
+    assert reduced[0, 0] == (100 if padding[1] == 0 else 94)
 
 
 def test_no_mean_mixes_padding_with_the_picture():

@@ -165,7 +165,7 @@ def test_low_values_are_bright_where_the_header_says_so(tools, photometric, shap
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_padding_is_black_and_out_of_the_statistics(tools, inverted):
-    frame = tools.frame(12, signed=True, shape=(100, 100))
+    frame = np.maximum(tools.frame(12, signed=True, shape=(100, 100)), -2000)
     padded = frame.copy()
     padded[:, :60] = -2048
     padded[50:, :60] = -2040
