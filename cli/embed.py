@@ -58,6 +58,9 @@ def embed(
     forget_vanished: Annotated[
         bool, typer.Option("--forget-vanished", help="Take files out of the index that are gone.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Forget them also where more than half of the sources' files are gone.")
+    ] = False,
     workers: Workers = None,
     timeout: Annotated[float, typer.Option(help="Seconds that one file may take.")] = 60.0,
     memory: Annotated[float, typer.Option(help="GiB that a worker may allocate for one file.")] = 3.0,
@@ -87,7 +90,7 @@ def embed(
     source: LabelTable | LabelSource | None = table.labels if table else None
     if labels_from_folders:
         source = folder_labels(sources, reading.vocabulary)
-    settings = EmbedSettings(workers, int(memory * 2**30), timeout, forget_vanished=forget_vanished)
+    settings = EmbedSettings(workers, int(memory * 2**30), timeout, forget_vanished=forget_vanished, forget_most=yes)
     encoders = [encoder_for(index, name, precision, runtime) for name in encoder or [STARTER]]
     report = embed_with_progress(
         console,
@@ -102,9 +105,21 @@ def embed(
     readings = table.add_readings(index) if table else None
     console.document({"index": str(index)} | vars(report) | {"labels": labels_document(report.labels, readings)})
     show_report(console, report, index)
+    if len(report.vanished) > report.forgotten:
+        _tell_vanished(console, len(report.vanished), forget=forget_vanished)
     if report.labels:
         named = str(labels or "") or ("the names of folders" if labels_from_folders else "")
         show_labels(console, report.labels, readings, named, reading.vocabulary)
+
+
+def _tell_vanished(console: Console, count: int, *, forget: bool) -> None:
+    """Tell of files that are gone and stay in the index; an error where they were to be forgotten."""
+    from embedkit.errors import UsageError
+
+    if forget:
+        message = f"{count:,} files are gone, more than half of those under the sources: none is forgotten"
+        raise UsageError("forgets-most", f"{message}. Is a disk not mounted? If they are gone for good, add --yes")
+    console.note(f"{count:,} files of the index are gone; --forget-vanished takes them out")
 
 
 def embed_with_progress(console: Console, sources: list[Path], index: Path, **arguments: Any) -> EmbedReport:
@@ -135,5 +150,7 @@ def show_report(console: Console, report: EmbedReport, index: Path) -> None:
     if report.notes:
         rows = [(count, note, NOTES[note]) for note, count in sorted(report.notes.items())]
         console.table(("images", "noted", "what"), rows)
-    if report.vanished:
-        console.note(f"{len(report.vanished):,} files of the index are gone; --forget-vanished takes them out")
+    if report.moved:
+        console.line(f"{len(report.moved):,} files moved: their images, labels and decisions are at the new paths")
+    if report.forgotten:
+        console.line(f"{report.forgotten:,} files that are gone were taken out of the index")

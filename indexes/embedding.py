@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from embedkit.dicom import FoundFile, InstanceFacts, LabelTable, ReadingOptions, WorkerPool, find_files
 from embedkit.dicom.vocabulary import Vocabulary
-from embedkit.errors import UsageError
+from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import catalogue
-from embedkit.indexes.catalogue import Catalogue
+from embedkit.indexes.catalogue import Catalogue, is_gone
 from embedkit.indexes.encoding import fill_space, space_of
-from embedkit.indexes.image_rows import ImageRow
+from embedkit.indexes.image_rows import ImageRow, path_text
 from embedkit.indexes.image_table import ImageTable, read_columns
 from embedkit.indexes.labelling import LabelReport, lay_labels, refresh_table
+from embedkit.indexes.manifest import read_newest_manifest
 from embedkit.indexes.overlay import LabelSource
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress, advance_in
@@ -56,6 +57,8 @@ class EmbedSettings:
     """Files a shard: the unit of commitment."""
     forget_vanished: bool = False
     """Take files out of the index that are gone from the sources; else they stay and are only reported."""
+    forget_most: bool = False
+    """Forget them also where they are more than half of those under the sources, as of a disk that is not mounted."""
 
 
 def embed(
@@ -74,7 +77,9 @@ def embed(
     Parameters
     ----------
     sources
-        Files and folders. Images of other sources that are in the index stay there.
+        Files and folders. Images of other sources that are in the index stay there. A file whose content is met at
+        another path than before, and that is gone from there, has moved: its row does, with labels and decisions. With
+        `forget_vanished`, a source may be gone whose files the index has.
     encoders
         One a vector space. Images that are in the index already get their vectors from the stored pictures.
     labels
@@ -98,7 +103,7 @@ def embed(
     if not encoders:
         raise UsageError("no-encoder", "name at least one encoder")
     spaces = {encoder.name: space_of(encoder) for encoder in encoders}
-    find_files(sources)  # refuses a source that is not there, before anything is written
+    present, gone = _check_sources(sources, Path(index_path), forget=bool(settings and settings.forget_vanished))
     reading, settings = reading or ReadingOptions(vocabulary=Vocabulary.load()), settings or EmbedSettings()
     seconds: dict[str, float] = {}
     with open_writer(Path(index_path)) as writer:
@@ -108,7 +113,7 @@ def embed(
                 fill_space(writer, encoder, advance_in(f"Encoding by {encoder.name}", on_progress))
         with _worker_pool(writer, reading, settings) as pool:  # it starts while the catalogue is read
             with _timed(seconds, "catalogue"):
-                walk = Walk(sources, writer.folder, _read_catalogue(writer, reading))
+                walk = Walk(present, writer.folder, _read_catalogue(writer, reading), gone=gone)
             with _timed(seconds, "prepare"):
                 seconds |= _add_files(writer, walk, encoders, pool, settings=settings, on_progress=on_progress)
         writer.set_modalities(reading.modalities)
@@ -119,7 +124,35 @@ def embed(
                 labelled = lay_labels(writer, labels, vocabulary, roots=walk.roots, replace=replace_labels)
             table = refresh_table(writer)
             _fit_spaces(writer, table, on_progress)
-    return _report(walk, table, labelled, seconds)
+    return _report(walk, table, labelled, seconds, forgotten=len(_forgotten(walk, settings)))
+
+
+def _check_sources(sources: Sequence[Path], index_path: Path, *, forget: bool) -> tuple[list[Path], list[Path]]:
+    """Tell sources that are there from those that are to be forgotten, and refuse any other, as `embed` says."""
+    present, gone = [], []
+    for source in sources:
+        try:
+            find_files([source])
+            present.append(source)
+        except UsageError as error:
+            count = _count_known(index_path, source)
+            if not count:
+                raise
+            if not forget:
+                message = f"{error}; its {count:,} files stay in the index. If it moved, embed it where it is now; "
+                raise UsageError(error.reason, f"{message}--forget-vanished takes them out") from error
+            gone.append(source)
+    return present, gone
+
+
+def _count_known(index_path: Path, source: Path) -> int:
+    """How many files the index has under a source that is gone; none where it may only be out of sight."""
+    try:
+        root = path_text(Path(source).resolve())
+        table = read_columns(index_path, read_newest_manifest(index_path), catalogue.COLUMNS)
+    except (IndexFolderError, OSError, RuntimeError, ValueError):  # as `find_files` has it; `embed` says what is wrong
+        return 0
+    return Catalogue(table, more_modalities=False).count_under([root]) if is_gone(root) else 0
 
 
 def _worker_pool(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSettings) -> Pool:
@@ -147,10 +180,14 @@ def _add_files(
     with ShardQueue(writer, encoders, settings.shard_files) as queue, ProgressMeter(walk.files, on_progress) as meter:
         for rows, pictures in walk.read(pool, meter, queue.warm_up):
             queue.add(rows, pictures)
-        if settings.forget_vanished:
-            for path in walk.vanished:
-                queue.add([ImageRow(path, 0, 0, "", InstanceFacts(""), reason=VANISHED)], NO_PICTURES)
+        for path in (*walk.moved, *_forgotten(walk, settings)):
+            queue.add([ImageRow(path, 0, 0, "", InstanceFacts(""), reason=VANISHED)], NO_PICTURES)
     return queue.seconds
+
+
+def _forgotten(walk: Walk, settings: EmbedSettings) -> tuple[str, ...]:
+    """The paths that are to be taken out of the index."""
+    return walk.vanished if settings.forget_vanished and (settings.forget_most or not walk.most_vanished) else ()
 
 
 def _fit_spaces(writer: IndexWriter, table: ImageTable, on_progress: ReportProgress | None) -> None:
@@ -177,13 +214,17 @@ def _fit_derived(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_pro
         writer.set_graph(space, near)
 
 
-def _report(walk: Walk, table: ImageTable, labels: LabelReport | None, seconds: dict[str, float]) -> EmbedReport:
+def _report(
+    walk: Walk, table: ImageTable, labels: LabelReport | None, seconds: dict[str, float], *, forgotten: int
+) -> EmbedReport:
     return EmbedReport(
         files=walk.kinds.total(),
         new=walk.kinds["new"],
         unchanged=walk.kinds["unchanged"],
         changed=walk.kinds["changed"],
+        moved=walk.moved,
         vanished=walk.vanished,
+        forgotten=forgotten,
         images=len(table.images),
         rejected=Counter(table.rejected["reason"].to_pylist()),
         notes=Counter(pc.list_flatten(table.stored["notes"]).to_pylist()),

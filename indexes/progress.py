@@ -45,11 +45,16 @@ class EmbedReport:
     files: int = 0
     """Files under the sources."""
     new: int = 0
+    """Files that the index did not know, nor their content at a path that is gone."""
     unchanged: int = 0
     changed: int = 0
     """Files whose content is another than at the last run; read anew."""
+    moved: dict[str, str] = field(default_factory=dict)
+    """By path of a file that is gone, that where its content is now."""
     vanished: tuple[str, ...] = ()
-    """Paths that are in the index and under the sources, but no longer there."""
+    """Paths that were in the index and under the sources, but are no longer there."""
+    forgotten: int = 0
+    """Of them, those that were taken out of the index: all, or none where they are most of the files."""
     images: int = 0
     """Images in the index."""
     rejected: Counter[str] = field(default_factory=Counter)

@@ -22,15 +22,22 @@ class Walk:
     roots : tuple[str, ...]
         The sources, as their paths begin in the index.
     kinds : Counter[str]
-        How many files were `new`, `changed` and `unchanged` so far.
+        How many files were `new`, `moved`, `changed` and `unchanged` so far.
+    moved : dict[str, str]
+        After the walk: by path of a file that is gone, that where the walk met its content.
     vanished : tuple[str, ...]
-        After the walk: paths under the sources that the index knows and the walk did not meet.
+        After the walk: paths under the sources that the index knows and the walk did not meet, nor their content.
     """
 
-    def __init__(self, sources: Sequence[Path], index_folder: Path, known: Catalogue) -> None:
-        self.roots = tuple(path_text(Path(source).resolve()) for source in sources)
+    def __init__(
+        self, sources: Sequence[Path], index_folder: Path, known: Catalogue, *, gone: Sequence[Path] = ()
+    ) -> None:
+        """Prepare to walk over `sources`; of those `gone` nothing is left to meet."""
+        self.roots = tuple(path_text(Path(source).resolve()) for source in (*sources, *gone))
         self.kinds = Counter[str]()
+        self.moved: dict[str, str] = {}
         self.vanished: tuple[str, ...] = ()
+        self._arrived: dict[str, tuple[str, str]] = {}
         self._sources, self._index_folder, self._known = sources, index_folder.resolve(), known
         self._unlisted: set[str] = set()
 
@@ -52,10 +59,21 @@ class Walk:
                 prepared = outcome if isinstance(outcome, tuple) else _rejected(found, outcome.reason)
                 first_row = prepared[0][0]
                 self.kinds[self._known.kind_of(first_row)] += 1
+                if self._known.has_content(first_row.content_blake3):
+                    self._arrived.setdefault(first_row.content_blake3, (first_row.path, first_row.reason))
                 if not self._known.holds(first_row):
                     yield prepared
                 meter.advance(rejected=bool(first_row.reason), images=len(prepared[1]))
-        self.vanished = self._known.vanished(self.roots, self._unlisted)
+        self.moved = self._known.moved(self._arrived, self.roots, self._unlisted)
+        moved = sum(self._known.is_new(path) for path in {*self.moved.values()})
+        self.kinds += Counter(new=-moved, moved=moved)
+        vanished = self._known.vanished(self.roots, self._unlisted)
+        self.vanished = tuple(path for path in vanished if path not in self.moved)
+
+    @property
+    def most_vanished(self) -> bool:
+        """Whether more than half of the files that the index has under the sources vanished."""
+        return 2 * len(self.vanished) > self._known.count_under(self.roots)
 
     def _to_read(self, meter: ProgressMeter) -> Iterator[FoundFile]:
         for found in self.files():

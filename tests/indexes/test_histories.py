@@ -50,7 +50,7 @@ def test_any_sequence_of_changes_ends_with_a_fresh_index(
     tmp_path_factory: pytest.TempPathFactory, history: list[list[tuple[str, int | str | None]]]
 ) -> None:
     folder = tmp_path_factory.mktemp("history")
-    options = EmbedSettings(workers=1, shard_files=2, forget_vanished=True)
+    options = EmbedSettings(workers=1, shard_files=2, forget_vanished=True, forget_most=True)
     (folder / "dump").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("embedkit.indexes.embedding.WorkerPool", SerialPool)
