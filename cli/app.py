@@ -1,12 +1,16 @@
 """The typer app, and the one place where errors become lines and exit codes.
 
-Exit codes: 0 done, 1 done but something needs a look, 2 bad usage or input, 130 interrupted.
+Exit codes: 0 done, 1 done but something needs a look, 2 bad usage or input, 70 an error of the program, 130
+interrupted.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
+import traceback
+from pathlib import Path
 
 import typer
 from typer.exceptions import TyperException
@@ -28,10 +32,13 @@ from embedkit.cli.report import report
 from embedkit.cli.review import review
 from embedkit.cli.select import select
 from embedkit.cli.similar import similar
+from embedkit.cli.streams import prepare_streams
 from embedkit.cli.verify import verify
 from embedkit.errors import EmbedkitError
 
 INTERRUPTED = 130
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE of sysexits.h."""
 
 app = typer.Typer(
     name="embedkit",
@@ -65,6 +72,7 @@ for command in (
 
 def main() -> None:
     """Run the command line and exit."""
+    prepare_streams()
     code = _run(sys.argv[1:])
     gc.freeze()  # else Python looks for garbage once more before it ends: 0.05 s of `similar`, 0.1 s of `embed`
     sys.exit(code)
@@ -73,15 +81,31 @@ def main() -> None:
 def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="embedkit", standalone_mode=False) or 0
+        sys.stdout.flush()  # a full disk is told here, not after the exit code
     except TyperException as error:
-        print(f"embedkit: {error.format_message()} Try `embedkit --help`.", file=sys.stderr)  # noqa: T201
-        return 2
+        return _fail(f"{error.format_message()} Try `embedkit --help`.")
     except EmbedkitError as error:
-        print(f"embedkit: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _fail(str(error))
     except OSError as error:
-        print(f"embedkit: {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}")
+    except Exception as error:
+        if os.environ.get("EMBEDKIT_TRACEBACK"):
+            raise
+        return _fail(_describe(error), INTERNAL_ERROR)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code, and says nothing
-        print("embedkit: interrupted; what was done is kept, the same command goes on from there", file=sys.stderr)  # noqa: T201
+        return _fail("interrupted; what was done is kept, the same command goes on from there", INTERRUPTED)
     return int(code)
+
+
+def _fail(message: str, code: int = 2) -> int:
+    print(f"embedkit: {message}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _describe(error: Exception) -> str:
+    """Where an error that nobody foresaw was raised; not its text, which may hold values of a header."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    place = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+    return (
+        f"an error of the program ({place}): please report it; EMBEDKIT_TRACEBACK=1 shows more, and maybe patient data"
+    )

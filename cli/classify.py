@@ -51,7 +51,8 @@ def classify(
 ) -> None:
     """Name the region of images by a head fitted to the index's labels, or by a head file.
 
-    Exit code 1 where an image is out of the domain, or its region not sure in 99 of 100 cases.
+    Exit code 0 only where every file is an image, in the domain, and its region sure in 99 of 100 cases; 1 where one is
+    not, or cannot be read; 2 where there is nothing to classify.
     """
     from embedkit.errors import UsageError
     from embedkit.heads import load_head
@@ -67,13 +68,15 @@ def classify(
     rejected: list[tuple[str, str]] = []
     if sources:
         rows = _classify_files(fitted, sources, encoder or [], modality, workers, rejected)
+        if not rows and not rejected:  # an empty folder must not pass for a sure one
+            raise UsageError("no-image", f"{', '.join(map(str, sources))}: there is no file to classify")
     else:
         rows = _classify_index(Index.open(index), fitted, all_images)
     _show(console, fitted, rows, rejected, out)
 
 
 def _show(console: Console, head: Ensemble, rows: Rows, rejected: list[tuple[str, str]], out: Path | None) -> None:
-    """Give the verdicts in the form asked for; exit with 1 where a person must look."""
+    """Give the verdicts in the form asked for; exit with 1 where a person must look, at an unreadable file too."""
     document = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     files = [{"path": path, "reason": reason} for path, reason in rejected]
     thresholds = {name: found.facts() for name, found in zip(head.regions, head.thresholds, strict=True)}
@@ -89,19 +92,22 @@ def _show(console: Console, head: Ensemble, rows: Rows, rejected: list[tuple[str
         console.note(f"{path}: {reason}")
     doubtful = sum(not (image["in_domain"] and image["confident"]) for image in document)
     console.note(f"{len(rows):,} images classified, {doubtful:,} need a look; {len(rejected):,} files rejected")
-    if doubtful:
+    if doubtful or rejected:
         raise typer.Exit(1)
 
 
 def _classify_index(index: Index, head: Ensemble, all_images: bool) -> Rows:
     import numpy as np
 
+    from embedkit.dicom import INCOMPLETE
     from embedkit.quality import classify_index
 
     given = index.images["region"].to_pylist()
     rows = np.array([row for row, region in enumerate(given) if all_images or not region], np.int64)
     facts = index.images.select(["image_id", "path", "region"]).take(rows).to_pylist()
-    return [(*fact.values(), *verdict) for fact, verdict in _verdicts(facts, classify_index(index, rows, head))]
+    complete = [INCOMPLETE.isdisjoint(notes) for notes in index.images["notes"].take(rows).to_pylist()]
+    verdicts = _verdicts(facts, classify_index(index, rows, head), complete)
+    return [(*fact.values(), *verdict) for fact, verdict in verdicts]
 
 
 def _classify_files(
@@ -128,12 +134,14 @@ def _classify_files(
         if images:
             pictures = np.stack([image.picture for image in images])
             vectors = {name: maker.encode(pictures) for name, maker in loaded.items()}
-            verdicts = _verdicts(images, classify_vectors(head, vectors, pictures))
+            found = classify_vectors(head, vectors, pictures)
+            verdicts = _verdicts(images, found, [image.complete for image in images])
             rows += [(image.image_id, str(image.path), image.region, *verdict) for image, verdict in verdicts]
     return rows
 
 
-def _verdicts(images: list[T], found: Classification) -> Iterator[tuple[T, tuple[object, ...]]]:
-    """Each image with its region, probability, and whether it is in the domain and confident."""
-    columns = (found.probability.round(4).tolist(), found.in_domain.tolist(), found.confident.tolist())
+def _verdicts(images: list[T], found: Classification, complete: list[bool]) -> Iterator[tuple[T, tuple[object, ...]]]:
+    """Each image with its region, probability, and whether it is in the domain and confident (if complete)."""
+    confident = (found.confident & complete).tolist()
+    columns = (found.probability.round(4).tolist(), found.in_domain.tolist(), confident)
     return zip(images, zip(found.regions, *columns, strict=True), strict=True)

@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, SpaceName
+from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet, SpaceName
 
 
 def cluster(
-    clusters: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
+    clusters: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 100,
     out: Annotated[
         Path, typer.Option(help="The new folder for a sheet of each cluster and the table to fill in.")
     ] = Path("clusters"),
     index: IndexPath = DEFAULT_INDEX,
     space: SpaceName = None,
-    seed: Annotated[int, typer.Option(help="Of the clusters.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the clusters.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -37,7 +37,8 @@ class Console:
     def document(self, document: dict[str, Any]) -> None:
         """With `--json`: the one document on stdout."""
         if self.as_json:
-            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            readable = sys.stdout.encoding.lower().startswith("utf")
+            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not readable) + "\n")
 
     def line(self, text: str = "") -> None:
         """A line of the result, for people."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import AsJson, Quiet
+from embedkit.cli.options import LARGEST_SEED, AsJson, Quiet
 
 if TYPE_CHECKING:
     from embedkit.demo import DemoImage
@@ -29,8 +29,8 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="A folder to make: the dump, its index, the results.")] = Path(
         "embedkit-demo"
     ),
-    images: Annotated[int, typer.Option(min=60, help="Synthetic radiographs to draw.")] = 420,
-    seed: Annotated[int, typer.Option(help="Of the drawings and the faults.")] = 0,
+    images: Annotated[int, typer.Option(min=60, max=100_000, help="Synthetic radiographs to draw.")] = 420,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the drawings and the faults.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -62,8 +62,10 @@ def embed(
         bool, typer.Option("--yes", help="Forget them also where more than half of the sources' files are gone.")
     ] = False,
     workers: Workers = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that one file may take.")] = 60.0,
-    memory: Annotated[float, typer.Option(help="GiB that a worker may allocate for one file.")] = 3.0,
+    timeout: Annotated[float, typer.Option(min=1, max=86400, help="Seconds that one file may take.")] = 60.0,
+    memory: Annotated[
+        float, typer.Option(min=0.25, max=1024, help="GiB that a worker may allocate for one file.")
+    ] = 3.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedkit.cli.console import Advance, Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
 
 if TYPE_CHECKING:
     from embedkit.encoder import PretrainingStep
@@ -26,18 +26,23 @@ def evaluate(
     ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Leave out this region. Repeatable.")] = None,
     folds: Annotated[
-        int, typer.Option(min=0, help="Judge every image once, in this many folds; 0 for one split of 64, 16 and 20%.")
+        int,
+        typer.Option(
+            min=0, max=100, help="Judge every image once, in this many folds; 0 for one split of 64, 16 and 20%."
+        ),
     ] = 0,
     fraction: Annotated[
         list[float] | None,
         typer.Option(min=0, max=1, help="Learn from this fraction of the labels. Repeatable; 0.001 to 1 without."),
     ] = None,
-    draws: Annotated[int, typer.Option(min=0, help="Draws of each fraction; 0 for none.")] = 10,
+    draws: Annotated[int, typer.Option(min=0, max=1_000, help="Draws of each fraction; 0 for none.")] = 10,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="Compare with a ResNet18 trained from scratch on each draw. Slow.")
     ] = False,
-    baseline_steps: Annotated[int, typer.Option(min=1, help="Training steps of the baseline.")] = 300,
-    baseline_size: Annotated[int, typer.Option(min=32, help="Side of the baseline's pictures in pixels.")] = 96,
+    baseline_steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="Training steps of the baseline.")] = 300,
+    baseline_size: Annotated[
+        int, typer.Option(min=32, max=1_024, help="Side of the baseline's pictures in pixels.")
+    ] = 96,
     attention: Annotated[
         bool, typer.Option("--attention", help="Measure too how much each encoder looks at planted gauges and borders.")
     ] = False,
@@ -45,7 +50,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="For --attention: the .safetensors file of an encoder that is not shipped. Repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of splits and draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of splits and draws.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, RankingSpace, VocabularyFile
+from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet, RankingSpace, VocabularyFile
 
 if TYPE_CHECKING:
     from embedkit.dicom import Vocabulary
@@ -55,7 +55,7 @@ def export(
     vocabulary: VocabularyFile = None,
     index: IndexPath = DEFAULT_INDEX,
     space: RankingSpace = None,
-    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the folds.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

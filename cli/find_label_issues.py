@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
 
 if TYPE_CHECKING:
     from embedkit.indexes import Index
@@ -22,12 +22,12 @@ def find_label_issues(
         list[Path] | None, typer.Option(help="Write all suspects to a .csv, .parquet or .html file. Repeatable.")
     ] = None,
     all_images: Annotated[bool, typer.Option("--all", help="Rank every image, also those without an issue.")] = False,
-    top: Annotated[int, typer.Option(min=0, help="Suspects to show on screen.")] = 20,
+    top: Annotated[int, typer.Option(min=0, max=1_000_000, help="Suspects to show on screen.")] = 20,
     space: Annotated[
         list[str] | None,
         typer.Option(help="Rank by this vector space. Repeatable; without, by all whose encoders saw no labels."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the folds.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

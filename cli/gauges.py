@@ -22,7 +22,7 @@ def gauges(
     region: Annotated[
         list[str] | None, typer.Option(help="Look only at images of this region. Repeatable; all where not given.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Candidates to show, the clearest first.")] = 48,
+    top: Annotated[int, typer.Option(min=1, max=1_000_000, help="Candidates to show, the clearest first.")] = 48,
     sheet: Annotated[Path, typer.Option(help="The .png file that shows the candidates with their numbers.")] = Path(
         "gauges.png"
     ),

@@ -14,7 +14,7 @@ from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
 
 def info(
     index: IndexPath = DEFAULT_INDEX,
-    top: Annotated[int, typer.Option(min=1, help="Rows of a table to show.")] = 40,
+    top: Annotated[int, typer.Option(min=1, max=1_000_000, help="Rows of a table to show.")] = 40,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom import Label, ReadingOptions, Vocabulary, WorkerPool, find_files, read_annotations
+from embedkit.dicom import INCOMPLETE, Label, ReadingOptions, Vocabulary, WorkerPool, find_files, read_annotations
 from embedkit.errors import EncoderError, RejectedFile, UsageError
 from embedkit.image import prepare_file
 
@@ -108,6 +108,8 @@ class LooseImage:
     """As its label says; "" for none."""
     picture: NDArray[np.uint8]
     """uint8 (256, 256)."""
+    complete: bool = True
+    """Whether the file held all of its pixels."""
 
 
 def read_images(
@@ -119,8 +121,9 @@ def read_images(
             if isinstance(outcome, RejectedFile) or outcome.facts is None:
                 yield found.path, outcome.reason
                 continue
+            complete = INCOMPLETE.isdisjoint(outcome.notes)
             for frame, picture in enumerate(outcome.pictures, start=1):
-                yield LooseImage(found.path, outcome.facts.image_id(frame), outcome.facts.region, picture)
+                yield LooseImage(found.path, outcome.facts.image_id(frame), outcome.facts.region, picture, complete)
 
 
 def find_image(index: Index, query: str, modalities: Sequence[str] | None) -> LooseImage:

@@ -48,5 +48,9 @@ ReplaceEarlierLabels = Annotated[
 DropLabels = Annotated[
     bool, typer.Option("--drop-labels", help="Take away the labels of earlier tables and folders, and add none.")
 ]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; one a core where not given.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, max=1_024, help="Worker processes; one a core where not given.")
+]
 DEFAULT_INDEX = Path("embedkit-index")
+LARGEST_SEED = 2**32 - 1
+"""NumPy's and scikit-learn's."""

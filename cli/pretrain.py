@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
 
 if TYPE_CHECKING:
     from embedkit.encoder import Augmentation, Pretrained, PretrainingSettings, PretrainingStep, Processes, TrainingSet
@@ -26,19 +26,28 @@ def pretrain(
     without: Annotated[
         Path | None, typer.Option(help="Leave out the images that this table names: an issues.csv, say.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="The paper's 1000 on a GPU, else 100.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="The paper's 1000 on a GPU, else 100.")
+    ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=2, help="Pictures a step: the paper's 1024 (byol 896) on a GPU, else 256, or all there are."),
+        typer.Option(
+            min=2,
+            max=1_000_000,
+            help="Pictures a step: the paper's 1024 (byol 896) on a GPU, else 256, or all there are.",
+        ),
     ] = None,
     chunk: Annotated[
-        int | None, typer.Option(min=2, help="Pictures in memory at a time; the whole batch where not given.")
+        int | None,
+        typer.Option(min=2, max=1_000_000, help="Pictures in memory at a time; the whole batch where not given."),
     ] = None,
-    view_size: Annotated[int, typer.Option(min=32, help="Side of the views in pixels.")] = 96,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam, at the start; it falls along a cosine.")] = 3e-4,
-    weight_decay: Annotated[float, typer.Option(help="Of Adam.")] = 1e-4,
-    temperature: Annotated[float, typer.Option(help="Of the softmax of simclr and supcon.")] = 0.5,
-    ema_decay: Annotated[float, typer.Option(help="Of byol's moving average, at the start.")] = 0.9995,
+    view_size: Annotated[int, typer.Option(min=32, max=1_024, help="Side of the views in pixels.")] = 96,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-12, max=10, help="Of Adam, at the start; it falls along a cosine.")
+    ] = 3e-4,
+    weight_decay: Annotated[float, typer.Option(min=0, max=10, help="Of Adam.")] = 1e-4,
+    temperature: Annotated[float, typer.Option(min=0.001, max=100, help="Of the softmax of simclr and supcon.")] = 0.5,
+    ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of byol's moving average, at the start.")] = 0.9995,
     augmentation: Annotated[
         str, typer.Option(help="The strength of the random views: pretraining, or the milder head-training.")
     ] = "pretraining",
@@ -51,7 +60,9 @@ def pretrain(
     ] = False,
     precision: Annotated[str, typer.Option(help="auto (the faster one here), bf16 or fp32.")] = "auto",
     log_dir: Annotated[Path | None, typer.Option(help="Write TensorBoard logs to this folder.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the weights at the start, the order and the views.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Of the weights at the start, the order and the views.")
+    ] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

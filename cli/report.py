@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
 
 if TYPE_CHECKING:
     from embedkit.indexes import Index
@@ -35,13 +35,15 @@ def report(
         Path | None, typer.Option(help="Star the suspects in this .csv or .parquet file of find-label-issues.")
     ] = None,
     above: Annotated[float, typer.Option(min=0, max=1, help="Star suspects with a score above this.")] = 0.5,
-    pictures: Annotated[int, typer.Option(min=0, help="Pictures in an .html map, about 2 kB each.")] = 2000,
+    pictures: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Pictures in an .html map, about 2 kB each.")
+    ] = 2000,
     index: IndexPath = DEFAULT_INDEX,
     space: Annotated[
         str | None,
         typer.Option(help="Rank and draw by this vector space; a map needs it where there are several."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of folds and map.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of folds and map.")] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

@@ -8,17 +8,19 @@ from typing import Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, SpaceName
+from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet, SpaceName
 
 
 def select(
-    budget: Annotated[int, typer.Option(min=1, help="Images to choose.")] = 300,
+    budget: Annotated[int, typer.Option(min=1, max=1_000_000, help="Images to choose.")] = 300,
     out: Annotated[Path, typer.Option(help="The new folder for the table to fill in and its contact sheets.")] = Path(
         "selected"
     ),
     index: IndexPath = DEFAULT_INDEX,
     space: SpaceName = None,
-    seed: Annotated[int, typer.Option(help="Of the draw, in an archive of more than 20,000 images.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Of the draw, in an archive of more than 20,000 images.")
+    ] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

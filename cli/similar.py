@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def similar(
     query: ImageQuery,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, max=1_000_000, help="How many.")] = 10,
     sheet: Annotated[Path | None, typer.Option(help="Draw a contact sheet to this .png file.")] = None,
     index: IndexPath = DEFAULT_INDEX,
     space: SpaceName = None,

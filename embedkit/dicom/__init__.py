@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from embedkit.dicom.labels import Label, label_from_folder, label_of
     from embedkit.dicom.radiograph import Radiograph, read_radiograph, stored_levels
     from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content, read_file
-    from embedkit.dicom.reasons import NOTES, REASONS
+    from embedkit.dicom.reasons import INCOMPLETE, NOTES, REASONS
     from embedkit.dicom.vocabulary import Region, Vocabulary
     from embedkit.dicom.workers import WorkerPool
 
 _MODULES = {
+    "INCOMPLETE": "reasons",
     "NOTES": "reasons",
     "REASONS": "reasons",
     "FileContent": "reading",
@@ -51,6 +52,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "INCOMPLETE",
     "NOTES",
     "REASONS",
     "FileContent",

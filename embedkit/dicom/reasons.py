@@ -43,6 +43,9 @@ NOTES: dict[str, str] = {
     "second-decoder": "The first decoder refused a frame; another one read it.",
 }
 
+INCOMPLETE = frozenset({"cut-short"})
+"""Notes of images that lack a part of their pixels: what decides for others must not trust them."""
+
 
 def reject(code: str) -> RejectedFile:
     """The exception to raise for one of the `REASONS`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from queue import SimpleQueue
@@ -15,6 +16,10 @@ from embedkit.encoder.architecture import DIMENSION, blocks
 from embedkit.encoder.quantization import LEVELS, activation_maxima
 from embedkit.encoder.weights import EncoderWeights, State
 from embedkit.image import PICTURE_SIDE
+
+# When it is imported, OpenVINO sends an event to an analytics host and writes an id into the home folder. Where this
+# package of its own cannot be imported, it uses a stub that does neither.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _EPSILON = 1e-5  # of torch's BatchNorm2d
 _BANDS = 4
