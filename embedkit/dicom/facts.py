@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 
+from embedkit.dicom.claims import coded_view
 from embedkit.dicom.header import Header
 from embedkit.dicom.instance import InstanceFacts
 from embedkit.dicom.labels import Label, label_of
@@ -31,7 +32,7 @@ def read_facts(
         region=label.region,
         given=label.given,
         region_source=label.source,
-        view=header.text("ViewPosition", longest=16),
+        view=header.text("ViewPosition", longest=16) or coded_view(header),
         laterality=header.text("ImageLaterality", longest=16) or header.text("Laterality", longest=16),
         rows=layout.rows,
         columns=layout.columns,

@@ -13,7 +13,7 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableSequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +33,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from embedkit.dicom.characters import guess_characters, read_characters
 from embedkit.dicom.reasons import reject
 from embedkit.errors import RejectedFile
 
@@ -118,19 +119,47 @@ def value_of(dataset: Dataset, keyword: str) -> object:
     if tag not in dataset.keys():  # noqa: SIM118 (`in` a data set makes the tag anew, and most are not there)
         return ""
     try:
-        element = dataset.get_item(tag)
-        plain = _PLAIN.get(element.VR or _vr_of(tag)) if isinstance(element, RawDataElement) else None
-        value = plain(element) if plain else dataset[tag].value
+        element: Any = dataset.get_item(tag)
+        if isinstance(element, RawDataElement):
+            if _is_text(element):
+                return _split(read_characters(element.value or b"", _declared_sets(dataset)))
+            plain = _PLAIN.get(element.VR or _vr_of(tag))
+            value = plain(element) if plain else dataset[tag].value
+        else:
+            value = element.value
         if value is None or isinstance(value, str | bytes | int | float):
             return "" if value is None else value
-        return list(value) if hasattr(value, "__iter__") else value
+        return list(value) if isinstance(value, MutableSequence) else value  # a PersonName iterates over letters
     except Exception:  # a value is decoded on first access, and a damaged one raises almost anything
         return ""
 
 
+def guesses_of(dataset: Dataset, keyword: str) -> list[str]:
+    """What a text may say that no character set could be told of (see `characters`); [] where one could."""
+    element: Any = dataset.get_item(_tag_of(keyword)) if _tag_of(keyword) in dataset.keys() else None  # noqa: SIM118
+    if not isinstance(element, RawDataElement) or not _is_text(element):
+        return []
+    content = element.value or b""
+    return [] if read_characters(content, _declared_sets(dataset)) else list(guess_characters(content))
+
+
+def _is_text(element: RawDataElement) -> bool:
+    """Whether it holds text; what a foreign program wrote as UN (PS3.5 6.2.2) is what the dictionary says."""
+    return (element.VR if element.VR not in {None, "UN"} else _vr_of(element.tag)) in _TEXTS
+
+
+def _declared_sets(dataset: Dataset) -> list[str]:
+    """Python's names of the character sets of a data set or of what it is an item of, as pydicom translates them."""
+    sets = dataset.original_character_set or "iso8859"
+    return [sets] if isinstance(sets, str) else list(sets)
+
+
+def _split(text: str) -> str | list[str]:
+    return [part.rstrip(" \0") for part in text.split("\\")] if "\\" in text else text.rstrip(" \0")
+
+
 def _read_text(element: RawDataElement) -> str | list[str]:
-    text = (element.value or b"").decode("iso8859").rstrip(" \0")
-    return text.split("\\") if "\\" in text else text
+    return _split((element.value or b"").decode("iso8859"))
 
 
 def _read_numbers(element: RawDataElement) -> str | int | list[int]:
@@ -140,12 +169,14 @@ def _read_numbers(element: RawDataElement) -> str | int | list[int]:
 
 
 _PLAIN: dict[str, Callable[[RawDataElement], object]] = {
-    "CS": _read_text,
     "DS": _read_text,
     "UI": _read_text,
     "US": _read_numbers,
 }
 """Values without a character set (PS3.5 6.2): pydicom's objects for them took a third of the time of a header."""
+
+_TEXTS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+"""Text; CS and AE should have no letters beyond ASCII (PS3.5 6.2), and do."""
 
 
 @cache

@@ -30,7 +30,7 @@ class InstanceFacts:
     given: str = ""
     """The label as it stands in the file, verbatim (a code's meaning, BodyPartExamined, a matched pattern)."""
     region_source: str = ""
-    """One of `anatomic-region-sequence`, `body-part-examined`, `description`, `csv`, `folder`, or ""."""
+    """Where the label stands, see `labels.Label.source`."""
     view: str = ""
     laterality: str = ""
     rows: int = 0

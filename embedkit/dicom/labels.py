@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from pydicom import Dataset
 
-from embedkit.dicom.header import silence
-from embedkit.dicom.spelling import fold
+from embedkit.dicom.header import guesses_of, silence, value_of
+from embedkit.dicom.spelling import fold, has_cjk
 from embedkit.dicom.vocabulary import Vocabulary
 
 WITHHELD = "(withheld)"
@@ -19,11 +18,26 @@ WITHHELD = "(withheld)"
 LONGEST_LABEL = 64
 """Characters of a verbatim label that are kept; a LO value has no more (PS3.5 table 6.2-1)."""
 
-_DESCRIPTIONS = (  # from the one image to the whole order
-    "SeriesDescription",
-    "ProtocolName",
-    "PerformedProcedureStepDescription",
-    "StudyDescription",
+_IMAGE, _SERIES, _STEP, _STUDY = range(4)
+"""How far what a source says reaches: where one names several regions, only a closer one can tell which is shown."""
+
+_DESCRIPTIONS = (  # the most trusted first: from the series to the order
+    ("SeriesDescription", _SERIES),
+    ("ProtocolName", _SERIES),
+    ("AcquisitionDeviceProcessingDescription", _IMAGE),
+    ("PerformedProtocolCodeSequence", _STEP),
+    ("PerformedProcedureStepDescription", _STEP),
+    ("RequestAttributesSequence", _STUDY),
+    ("ScheduledProtocolCodeSequence", _STUDY),
+    ("ProcedureCodeSequence", _STUDY),
+    ("StudyDescription", _STUDY),
+    ("RequestedProcedureCodeSequence", _STUDY),
+    ("RequestedProcedureDescription", _STUDY),
+)
+_REQUEST = (  # in an item of RequestAttributesSequence (PS3.3 10.6)
+    "ScheduledProtocolCodeSequence",
+    "ScheduledProcedureStepDescription",
+    "RequestedProcedureCodeSequence",
     "RequestedProcedureDescription",
 )
 _IDENTIFIERS = (
@@ -36,6 +50,9 @@ _IDENTIFIERS = (
     "PatientBirthDate",
     "AccessionNumber",
     "ReferringPhysicianName",
+    "RequestingPhysician",
+    "PerformingPhysicianName",
+    "OperatorsName",
 )
 
 
@@ -48,73 +65,98 @@ class Label:
     given: str
     """The label as it stands at its source."""
     source: str
-    """One of `anatomic-region-sequence`, `body-part-examined`, `description`, `csv`, `folder`, `annotator`, `cluster`,
-    or ""."""
+    """One of `anatomic-region-sequence`, `primary-anatomic-structure`, `body-part-examined`, `description`,
+    `procedure-code`, `csv`, `folder`, `annotator`, `cluster`, or ""."""
     patient: str = field(default="", repr=False)
     """Who it shows, as a table says it; never stored but as a keyed hash. "" where nothing is said."""
 
 
 def label_of(header: Dataset, vocabulary: Vocabulary) -> Label:
-    """Label in a header: AnatomicRegionSequence, then BodyPartExamined, then the descriptions (PS3.3 C.7.3.1, 10.5).
+    """Label in a header: region, structure, body part, then what describes series and study (PS3.3 C.7.3.1, 10.6).
 
     A label that does not map gives way to the next source; where nothing maps, the first one is kept verbatim with
-    region "". Of a description only the matched words are kept: free text may hold names. Damaged elements are
-    passed over.
+    region "". Of a description or the meaning of a code only the matched words are kept: free text may hold names.
+    Comments are never read. Damaged elements are passed over.
     """
     with silence():
-        first = Label("", "", "")
-        for region, verbatim, source in _candidates(header, vocabulary):
-            given = _presentable(verbatim, header, vocabulary)
-            if region:
-                return Label(region, given, source)
-            if given and not first.given:
-                first = Label("", given, source)
+        first, furthest = Label("", "", ""), _STUDY + 1
+        for source, reach, found, verbatim in _sources(header, vocabulary):
+            if reach >= furthest:
+                continue
+            names = vocabulary.narrowest(found)
+            if len(names) == 1 and vocabulary.region(names[0]):
+                return Label(names[0], _presentable(found[names[0]], header, vocabulary), source)
+            if vocabulary.names_several(names):
+                furthest = reach
+            if verbatim and not first.given:
+                first = Label("", _presentable(verbatim, header, vocabulary), source)
         return first
 
 
-def _candidates(header: Dataset, vocabulary: Vocabulary) -> Iterator[tuple[str, str, str]]:
-    """(region or "", verbatim text, source), the most trusted first."""
-    for code, scheme, meaning in _anatomic_regions(header):
-        if vocabulary.regions_of_code(code, scheme):
-            yield vocabulary.region_of_code(code, scheme), meaning or code, "anatomic-region-sequence"
-        else:
-            yield vocabulary.region_of_spelling(meaning), meaning or code, "anatomic-region-sequence"
-    body_part = " ".join(_texts(header, "BodyPartExamined"))
-    yield vocabulary.region_of_spelling(body_part), body_part, "body-part-examined"
-    for keyword in _DESCRIPTIONS:
-        found = vocabulary.regions_in(" ".join(_texts(header, keyword)))
-        if len(found) > 1:
-            return  # it names several: a wider description cannot tell which one this image shows
-        for name, words in found.items():
-            if vocabulary.region(name):
-                yield name, words, "description"
+def _sources(header: Dataset, vocabulary: Vocabulary) -> Iterator[tuple[str, int, dict[str, str], str]]:
+    """(source, reach, regions and areas with what names them, label to keep if none is), the most trusted first."""
+    read = [
+        (_text(item, "CodeMeaning") or _code(item), _find_in_codes([item], vocabulary))
+        for item in _items(header, "AnatomicRegionSequence")
+    ]
+    found = {name: label for label, names in read for name in names}
+    yield "anatomic-region-sequence", _IMAGE, found, next((label for label, _ in read if label), "")
+    found = _find_in_codes(_items(header, "PrimaryAnatomicStructureSequence"), vocabulary)
+    yield "primary-anatomic-structure", _IMAGE, found, ""
+    found, label = (
+        _find_in_text(header, "BodyPartExamined", vocabulary.regions_of_label),
+        _text(header, "BodyPartExamined"),
+    )
+    yield "body-part-examined", _STEP, dict.fromkeys(found, label) if label else found, label
+    for keyword, reach in _DESCRIPTIONS:
+        source = "procedure-code" if keyword.endswith("CodeSequence") else "description"
+        yield source, reach, _find(header, keyword, vocabulary), ""
 
 
-def _anatomic_regions(header: Dataset) -> Iterator[tuple[str, str, str]]:
-    """(code value, coding scheme designator, code meaning) of every item."""
-    for item in _value(header, "AnatomicRegionSequence") or ():
-        if isinstance(item, Dataset):
-            code = _texts(item, "CodeValue") or _texts(item, "LongCodeValue")
-            yield (
-                " ".join(code),
-                " ".join(_texts(item, "CodingSchemeDesignator")),
-                " ".join(_texts(item, "CodeMeaning")),
-            )
+def _find(dataset: Dataset, keyword: str, vocabulary: Vocabulary) -> dict[str, str]:
+    """What a description, a sequence of codes or the requests name."""
+    if keyword == "RequestAttributesSequence":
+        found: dict[str, str] = {}
+        for item in _items(dataset, keyword):
+            found |= next(filter(None, (_find(item, inner, vocabulary) for inner in _REQUEST)), {})
+        return found
+    if keyword.endswith("Sequence"):
+        return _find_in_codes(_items(dataset, keyword), vocabulary)
+    return _find_in_text(dataset, keyword, vocabulary.regions_in)
 
 
-def _value(header: Dataset, keyword: str) -> list[object] | None:
-    """All values of an element; None where it is absent, empty or damaged."""
-    try:
-        value = header.get(keyword)
-        if value is None or value == "":
-            return None
-        return list(value) if isinstance(value, MutableSequence) else [value]  # a PersonName iterates over letters
-    except Exception:  # a value is decoded on first access, and a damaged one raises almost anything
-        return None
+def _find_in_codes(items: list[Dataset], vocabulary: Vocabulary) -> dict[str, str]:
+    """What codes stand for; a code that is not known is read by its meaning."""
+    found: dict[str, str] = {}
+    for item in items:
+        known = vocabulary.regions_of_code(_code(item), _text(item, "CodingSchemeDesignator"))
+        found |= dict.fromkeys(known, _code(item)) or _find_in_text(item, "CodeMeaning", vocabulary.regions_of_label)
+    return found
 
 
-def _texts(header: Dataset, keyword: str) -> list[str]:
-    return [str(value).strip() for value in _value(header, keyword) or () if str(value).strip()]
+def _find_in_text(dataset: Dataset, keyword: str, find: Callable[[str], dict[str, str]]) -> dict[str, str]:
+    """What a text names; one in an unknown character set names what all sets agree on in which it names anything."""
+    text = _text(dataset, keyword)
+    if text:
+        return find(text)
+    readings = [found for found in map(find, guesses_of(dataset, keyword)) if found]
+    return readings[0] if len({*map(tuple, readings)}) == 1 else {}
+
+
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    value = value_of(dataset, keyword)
+    return [item for item in value if isinstance(item, Dataset)] if isinstance(value, list) else []
+
+
+def _code(item: Dataset) -> str:
+    return _text(item, "CodeValue") or _text(item, "LongCodeValue")
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    """All values of an element in one line; "" where it is absent, empty or damaged."""
+    value = value_of(dataset, keyword)
+    values = [str(part).strip() for part in (value if isinstance(value, list) else [value])]
+    return " ".join(filter(None, values))
 
 
 def _presentable(given: str, header: Dataset, vocabulary: Vocabulary) -> str:
@@ -127,8 +169,8 @@ def _presentable(given: str, header: Dataset, vocabulary: Vocabulary) -> str:
         return given
     squeezed = fold(given).replace(" ", "")
     for keyword in _IDENTIFIERS:
-        for token in re.split(r"\W+", fold(" ".join(_texts(header, keyword)))):
-            if len(token) >= 3 and token in squeezed:
+        for text in [_text(header, keyword), *guesses_of(header, keyword)]:
+            if any((len(token) >= 3 or has_cjk(token)) and token in squeezed for token in fold(text).split()):
                 return WITHHELD
     return given
 

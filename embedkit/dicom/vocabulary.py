@@ -70,13 +70,15 @@ class Vocabulary:
     @classmethod
     def load(cls, path: Path | None = None) -> Vocabulary:
         """Read a TOML file, or the shipped vocabulary; `UsageError` where it is not one."""
-        path = path or SHIPPED
+        own, path = path is not None, path or SHIPPED
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise _wrong(f"{path}: {error}") from error
         words = _read_texts(document.pop("sides_and_views", []), "sides_and_views")
         tables = _check_regions([_read_region(name, table) for name, table in document.items()])
+        if own:  # the tests have looked through the shipped one
+            _check_patterns(tables)
         regions, areas = (tuple(table for table in tables if table.area is area) for area in (False, True))
         return cls(regions, frozenset(key for word in words for key in keys_of(word)), areas)
 
@@ -100,17 +102,20 @@ class Vocabulary:
 
     def region_of_spelling(self, text: str) -> str:
         """Region of a whole label such as BodyPartExamined, in any case, with or without side and view."""
-        return self._only_region(self.regions_of_spelling(text))
+        return self._only_region(tuple(self.regions_of_label(text)))
 
-    def regions_of_spelling(self, text: str) -> tuple[str, ...]:
-        """Every region or area that a whole label names."""
-        whole = self._name_of_whole(text)
-        return (whole,) if whole else tuple(self.regions_in(text))
+    def regions_of_label(self, text: str) -> dict[str, str]:
+        """Every region or area that a whole label names, with the words that name it."""
+        return self._read_whole(fold(text).split()) or self.regions_in(text)
 
     def is_spelling(self, text: str) -> bool:
         """Whether all of the text is in the vocabulary, so that it can say nothing about a patient."""
         folded = fold(text)
-        return bool(self._name_of_whole(text)) or any(p.fullmatch(folded) for p in self._patterns.values())
+        words = folded.split()
+        dated = sum(bool(_COUNT.fullmatch(word)) for word in words) > 1  # one number counts views, several are a date
+        return (not dated and bool(self._read_whole(words))) or any(
+            p.fullmatch(folded) for p in self._patterns.values()
+        )
 
     def nearest_spelling(self, text: str, cutoff: float = 0.6) -> str:
         """The name or spelling that a mistyped label resembles most, by difflib's ratio; "" below `cutoff`."""
@@ -118,26 +123,20 @@ class Vocabulary:
         near = get_close_matches(fold(text), spellings, n=1, cutoff=cutoff)
         return spellings[near[0]] if near else ""
 
-    def _name_of_whole(self, text: str) -> str:
-        """The region or area of which a text is a spelling, as it stands or beside sides and views.
+    def _read_whole(self, words: list[str]) -> dict[str, str]:
+        """The region or area of which folded words are a spelling, as they stand or beside sides and views.
 
         A letter counts as a side last of all, and never beside another letter: that of "L/S SPINE" is no left.
         """
-        words = fold(text).split()
         letters = [len(word) == 1 and word.isascii() for word in words]
-        bare = [not (word in self.sides_and_views or _COUNT.fullmatch(word)) for word in words]
-        levels = [
-            letter and any(letters[max(0, i - 1) : i] + letters[i + 1 : i + 2]) for i, letter in enumerate(letters)
-        ]
-        for kept in (
-            words,
-            [word for word, letter, keep in zip(words, letters, bare, strict=True) if letter or keep],
-            [word for word, level, keep in zip(words, levels, bare, strict=True) if level or keep],
-        ):
-            name = self._spellings.get("".join(kept))
+        levels = [own and any(letters[max(0, i - 1) : i] + letters[i + 1 : i + 2]) for i, own in enumerate(letters)]
+        proper = [not (word in self.sides_and_views or _COUNT.fullmatch(word)) for word in words]
+        for kept in ([True] * len(words), letters, levels):
+            read = [word for word, keep, own in zip(words, kept, proper, strict=True) if keep or own]
+            name = self._spellings.get("".join(read))
             if name:
-                return name
-        return ""
+                return {name: " ".join(read)}
+        return {}
 
     def region_of_description(self, text: str) -> str:
         """The one region that a free text names; "" where it names none, or several."""
@@ -276,9 +275,13 @@ def _check_regions(regions: list[Region]) -> tuple[Region, ...]:
             if other != region.name:
                 raise _wrong(f'the {kind} "{key}" stands under "{other}" and under "{region.name}"')
         _check_part(region, part_of)
+    return tuple(regions)
+
+
+def _check_patterns(regions: tuple[Region, ...]) -> None:
+    for region in regions:
         for pattern in region.patterns:
             _check_pattern(region.name, pattern)
-    return tuple(regions)
 
 
 def _check_part(region: Region, part_of: dict[str, str]) -> None:

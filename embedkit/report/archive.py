@@ -14,8 +14,10 @@ SPELLINGS = 40
 """Rows of the tables of spellings; what is rarer is counted together."""
 _SOURCES = {
     "anatomic-region-sequence": "Anatomic Region Sequence",
+    "primary-anatomic-structure": "Primary Anatomic Structure Sequence",
     "body-part-examined": "Body Part Examined",
     "description": "description of study, series or procedure",
+    "procedure-code": "code of a protocol or procedure",
     "csv": "table of labels",
     "folder": "folder names",
     ANNOTATOR: "chosen images, named by a person",

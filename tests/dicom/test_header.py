@@ -33,6 +33,8 @@ def read_element(keyword: str, value: bytes, *, implicit: bool, little: bool) ->
 @given(value=st.one_of(st.lists(LIKELY, max_size=4).map(b"".join), st.binary(max_size=9)), order=st.integers(0, 2))
 def test_plain_values_are_those_of_pydicom(vr: str, value: bytes, order: int) -> None:
     value += b" " * (len(value) % 2 if vr != "US" else 0)
+    if vr == "CS" and (not value.isascii() or b"\x1b" in value):
+        return  # read in the likeliest character set, see test_characters
     keyword = KEYWORDS[vr]
     with silence():
         quick, slow = (read_element(keyword, value, implicit=order == 0, little=order < 2) for _ in range(2))
@@ -43,8 +45,9 @@ def test_plain_values_are_those_of_pydicom(vr: str, value: bytes, order: int) ->
         if vr == "DS":  # pydicom refuses what it cannot take for a number, and infinite ones at the end
             assert quick.numbers(keyword) == slow.numbers(keyword)
             return
-        if vr != "UI" or b"\\" not in value:  # of several UIDs, which none may be, pydicom strips each
+        if vr not in {"CS", "UI"} or b"\\" not in value:  # of several values pydicom strips each or the last
             assert quick.text(keyword) == (slow.text(keyword) if expected != "" else "")
-        assert quick.numbers(keyword) == slow.numbers(keyword)
-        assert quick.integer(keyword, 7) == slow.integer(keyword, 7)
+        if vr != "UI":  # pydicom strips control characters, too
+            assert quick.numbers(keyword) == slow.numbers(keyword)
+            assert quick.integer(keyword, 7) == slow.integer(keyword, 7)
         assert quick.uid(keyword) == slow.uid(keyword)

@@ -123,3 +123,114 @@ def test_damaged_elements_are_passed_over() -> None:
 )
 def test_folders_as_labels(path: str, label: Label | None) -> None:
     assert label_from_folder(PurePosixPath(path), VOCABULARY) == label
+
+
+def coded(meaning: str, code: str = "X1", scheme: str = "99SITE") -> list[Dataset]:
+    return [region_item(code, scheme, meaning)]
+
+
+def request(**elements: object) -> list[Dataset]:
+    return [header(**elements)]
+
+
+@pytest.mark.parametrize(
+    ("elements", "label"),
+    [
+        (
+            {"PrimaryAnatomicStructureSequence": coded("Patella", "64234005", "SCT"), "BodyPartExamined": "HAND"},
+            Label("knee", "64234005", "primary-anatomic-structure"),
+        ),
+        (
+            {"PrimaryAnatomicStructureSequence": coded("Patella of JANE")},
+            Label("knee", "patella", "primary-anatomic-structure"),
+        ),
+        ({"AcquisitionDeviceProcessingDescription": "KNEE, GENERAL"}, Label("knee", "knee", "description")),
+        ({"PerformedProcedureStepDescription": "XR Knee JANE"}, Label("knee", "knee", "description")),
+        ({"PerformedProtocolCodeSequence": coded("XR Knee JANE")}, Label("knee", "knee", "procedure-code")),
+        ({"ScheduledProtocolCodeSequence": coded("XR Knee JANE")}, Label("knee", "knee", "procedure-code")),
+        ({"ProcedureCodeSequence": coded("XR Knee 3 views")}, Label("knee", "knee", "procedure-code")),
+        ({"RequestedProcedureCodeSequence": coded("", "72696002", "SCT")}, Label("knee", "72696002", "procedure-code")),
+        (
+            {"RequestAttributesSequence": request(ScheduledProcedureStepDescription="XR Knee JANE")},
+            Label("knee", "knee", "description"),
+        ),
+        (
+            {"RequestAttributesSequence": request(RequestedProcedureDescription="Knie bds.")},
+            Label("knee", "knie", "description"),
+        ),
+        (
+            {"RequestAttributesSequence": request(ScheduledProtocolCodeSequence=coded("XR Knee"))},
+            Label("knee", "knee", "description"),
+        ),
+        # the order of trust
+        (
+            {"SeriesDescription": "Knee", "AcquisitionDeviceProcessingDescription": "FOOT"},
+            Label("knee", "knee", "description"),
+        ),
+        (
+            {"PerformedProcedureStepDescription": "Knee", "ProcedureCodeSequence": coded("XR Foot")},
+            Label("knee", "knee", "description"),
+        ),
+        (
+            {"ProcedureCodeSequence": coded("XR Foot"), "StudyDescription": "XR Knee"},
+            Label("foot", "foot", "procedure-code"),
+        ),
+        # several regions: only what is closer to the image may choose
+        (
+            {"AnatomicRegionSequence": coded("", "416550000", "SCT"), "BodyPartExamined": "CHEST"},
+            Label("", "416550000", "anatomic-region-sequence"),
+        ),
+        (
+            {
+                "AnatomicRegionSequence": [region_item(), region_item("56459004", "SCT", "Foot")],
+                "BodyPartExamined": "FOOT",
+            },
+            Label("", "Knee", "anatomic-region-sequence"),
+        ),
+        (
+            {"AnatomicRegionSequence": coded("Spine", "421060004", "SCT"), "BodyPartExamined": "CSPINE"},
+            Label("cervical spine", "CSPINE", "body-part-examined"),
+        ),
+        (
+            {"BodyPartExamined": "HAND WRIST", "SeriesDescription": "Hand pa"},
+            Label("hand", "hand", "description"),
+        ),
+        (
+            {"BodyPartExamined": "HAND WRIST", "StudyDescription": "XR Hand"},
+            Label("", "HAND WRIST", "body-part-examined"),
+        ),
+        (
+            {"ProcedureCodeSequence": [*coded("XR Knee"), *coded("XR Foot")], "StudyDescription": "XR Knee"},
+            Label("", "", ""),
+        ),
+        ({"StudyDescription": "Spine"}, Label("", "", "")),
+        # what is no claim about the region
+        ({"ImageComments": "Knee", "PatientComments": "Knee", "StudyComments": "Knee"}, Label("", "", "")),
+        ({"AdmittingDiagnosesDescription": "knee pain", "ReasonForStudy": "knee pain"}, Label("", "", "")),
+    ],
+)
+def test_structures_protocols_and_procedures_are_read_in_the_order_of_trust(
+    elements: dict[str, object], label: Label
+) -> None:
+    assert label_of(header(**elements), VOCABULARY) == label
+
+
+def test_no_name_in_a_new_source_comes_out() -> None:
+    free = "XR CANARY^JANE canary jane PID7788"
+    everything = header(
+        PatientID="PID7788",
+        PrimaryAnatomicStructureSequence=coded(free),
+        AcquisitionDeviceProcessingDescription=free,
+        PerformedProcedureStepDescription=free,
+        PerformedProtocolCodeSequence=coded(free),
+        ProcedureCodeSequence=coded(free, "PID7788"),
+        RequestedProcedureCodeSequence=coded(free, "PID7788", "SCT"),
+        RequestAttributesSequence=request(
+            ScheduledProcedureStepDescription=free,
+            ScheduledProtocolCodeSequence=coded(free),
+            RequestedProcedureDescription=free,
+        ),
+        ViewCodeSequence=coded(free),
+        ImageComments="knee " + free,
+    )
+    assert label_of(everything, VOCABULARY) == Label("", "", "")
