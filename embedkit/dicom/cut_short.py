@@ -45,7 +45,7 @@ def check_rows(present: int, declared: int) -> None:
 
 def has_all_scans(jpeg: bytes) -> bool:
     """Whether a JPEG ends behind its last scan (ISO 10918-1 B.1.1.2): in a progressive one, scans add detail."""
-    return jpeg.rfind(_END_OF_IMAGE) > jpeg.rfind(_START_OF_SCAN)
+    return jpeg.endswith(_END_OF_IMAGE) or jpeg.rfind(_END_OF_IMAGE) > jpeg.rfind(_START_OF_SCAN)
 
 
 def decode_present_rows(jpeg: bytes, bits: int, decode: Callable[[bytes], Array | None]) -> Array | None:
@@ -60,13 +60,13 @@ def decode_present_rows(jpeg: bytes, bits: int, decode: Callable[[bytes], Array 
     RejectedFile
         ``truncated`` where most rows are missing.
     """
-    if not jpeg.endswith(_END_OF_IMAGE):
+    if not jpeg.endswith((_END_OF_IMAGE, _END_OF_IMAGE + b"\0")):  # the byte of padding
         jpeg = jpeg.rstrip(b"\0").removesuffix(_END_OF_IMAGE).rstrip(b"\xff") + _END_OF_IMAGE
     decoded = decode(jpeg)
     if decoded is None or (decoded[-1, -1] != 1 << bits - 1).any():
         return decoded
     exposed = np.flatnonzero((decoded[:, -1:] != 1 << bits - 1).reshape(len(decoded), -1).any(axis=1))
-    continued = decode(jpeg.removesuffix(_END_OF_IMAGE) + _ANY_BLOCKS + _END_OF_IMAGE)
+    continued = decode(jpeg[: jpeg.rfind(_END_OF_IMAGE)] + _ANY_BLOCKS + _END_OF_IMAGE)
     start = max(0, int(exposed[-1]) - _UNIT_ROWS) if len(exposed) else 0  # the last unit of them may be spoilt
     differs = continued is not None and (continued != decoded)[start:].reshape(len(decoded) - start, -1).any(axis=1)
     if not np.any(differs):

@@ -53,19 +53,22 @@ _FIRST_BYTES = 1 << 16
 def read_photometric(header: Header, *, pixels: int, bits_allocated: int) -> tuple[str, int]:
     """The defined term and the samples a pixel, of a header whose frames have so many `pixels` together.
 
-    Where the header's own name and number fit each other, they stand. Names that nobody knows mean grey or RGB.
+    Names that nobody knows mean grey or RGB. Uncompressed data that is too long for a header without contradiction may
+    have more frames than it says, and is left to whoever counts them.
     """
     samples = header.integer("SamplesPerPixel", 1)
     name = _SPELLINGS.get(_NOT_A_NAME.sub("", header.text("PhotometricInterpretation").upper()), "")
-    if _SAMPLES.get(name) == samples and not name.startswith("YBR_FULL"):
-        return name, samples
     fragment = _first_fragment(header.pixels)
     stream = _read_codestream(fragment)
     found = stream.samples if stream else _count_samples(header.pixels, fragment, pixels, bits_allocated)
-    if found == 2:  # two pixels share two samples of chroma, whichever YBR it is called
+    fits = _SAMPLES.get(name) == samples
+    if found == 2 and (not fits or name == "YBR_FULL"):  # two pixels share two samples of chroma
         return "YBR_FULL_422", 3
     if name == "YBR_FULL_422" and found == 3 and not stream:
         return "YBR_FULL", 3
+    is_certain = found in {1, 3} if fragment else found == 1 and header.integer("NumberOfFrames", 1) <= 1
+    if fits and not is_certain:
+        return name, samples
     found = found or samples
     if _SAMPLES.get(name) == found:
         return name, found

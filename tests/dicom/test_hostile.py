@@ -114,12 +114,16 @@ def test_sequences_nested_beyond_measure(tools, good, explicit_length):
         {"BitsAllocated": 1, "BitsStored": 1},
         {"BitsAllocated": 12},
         {"BitsAllocated": 64},
-        {"SamplesPerPixel": 4, "PhotometricInterpretation": "CMYK"},
-        {"SamplesPerPixel": 3, "PhotometricInterpretation": "HSV"},
     ],
 )
 def test_pixels_that_are_not_read(tools, elements):
     assert tools.reason(tools.dicom(tools.frame(8), **elements)) == "unsupported-pixels"
+
+
+@pytest.mark.parametrize(("name", "samples"), [("CMYK", 4), ("ARGB", 4), ("RGB", 4), ("MONOCHROME2", 4), ("HSV", 3)])
+def test_colours_that_are_not_read(tools, name, samples):
+    frame = np.repeat(tools.frame(8)[..., np.newaxis], samples, axis=2)
+    assert tools.reason(tools.dicom(frame, PhotometricInterpretation=name)) == "unsupported-pixels"
 
 
 def test_float_pixels_are_not_read(tools, good):

@@ -116,3 +116,24 @@ def test_damaged_pixels_say_nothing(tools, syntax):
     data = b"\1\2\3\4" if syntax == ExplicitVRLittleEndian else encapsulate([b"\1\2\3"])
     content = write(tools, smooth(tools), syntax, pixel_data=data, PhotometricInterpretation="RGB")
     assert tools.reason(content) in {"truncated", "decode-failed", "unsupported-pixels"}
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_a_header_that_only_agrees_with_itself(tools, syntax):
+    """Named RGB with three samples, where there is one: grey, in the window of the header."""
+    frame = smooth(tools)
+    elements = {"WindowCenter": 100, "WindowWidth": 120}
+    claims = {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3, "PlanarConfiguration": 0}
+    result = tools.read(write(tools, frame, syntax, **claims, **elements))
+    assert result.notes == NOTE
+    right = tools.read(write(tools, frame, syntax, **elements))
+    np.testing.assert_array_equal(result.frames[0], right.frames[0])
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
+def test_compressed_colours_under_a_header_of_grey(tools, syntax):
+    rgb = colours(tools)
+    claims = {"PhotometricInterpretation": "MONOCHROME1", "SamplesPerPixel": 1}
+    result = tools.read(write(tools, rgb, syntax, **claims))
+    assert (result.notes, result.facts.photometric) == (NOTE, "RGB")
+    assert np.abs(result.frames[0] - rgb @ [0.299, 0.587, 0.114]).max() <= 1.5
