@@ -61,7 +61,8 @@ def find_disagreements(header: Header) -> list[str]:
     """Codes of `reasons.NOTES` for what a header claims once so and once otherwise."""
     described = [header.text(keyword) for keyword in _DESCRIPTIONS]
     body_part, side = header.text("BodyPartExamined"), header.text("ImageLaterality") or header.text("Laterality")
-    *_, last = ("", *_WORDS.findall(body_part))  # KNEE L: a letter alone is a side at the end only
+    *_, before, last = ("", "", *_WORDS.findall(body_part.upper()))  # KNEE L: a letter alone is a side at the end only
+    last = "" if len(before) == 1 or before.endswith("SPINE") else last  # T-L, SPINE L: there it is a level
     sides = [_name(side, _SIDE_CODES), _name(body_part, _SIDES) or _name(last, _SIDE_CODES)]
     sides += [_name(text, _SIDES) for text in described]
     views = [_name(text, _VIEW_CODES) for text in (header.text("ViewPosition"), coded_view(header))]

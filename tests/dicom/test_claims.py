@@ -26,6 +26,8 @@ SIDES, VIEWS = "laterality-differs", "view-differs"
         ({"Laterality": "R", "SeriesDescription": "Left knee, AP"}, (SIDES,)),
         ({"ImageLaterality": "R", "Laterality": "L"}, ()),  # the image knows better than its series
         ({"ImageLaterality": "R", "SeriesDescription": "L spine"}, ()),
+        ({"ImageLaterality": "R", "BodyPartExamined": "T L"}, ()),
+        ({"ImageLaterality": "R", "BodyPartExamined": "SPINE L"}, ()),
         ({"ImageLaterality": "B", "SeriesDescription": "knee left"}, ()),
         ({"ImageLaterality": "R", "SeriesDescription": "knees left and right"}, ()),
         ({"SeriesDescription": "hand left", "ProtocolName": "HAND RIGHT"}, (SIDES,)),

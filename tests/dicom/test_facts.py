@@ -8,6 +8,7 @@ import hmac
 import warnings
 
 import pytest
+from pydicom import Dataset
 
 from embedkit.dicom import FileContent, InstanceFacts, ReadingOptions, read_content
 from embedkit.dicom.vocabulary import Vocabulary
@@ -81,6 +82,23 @@ def test_nothing_names_the_patient(tools):
     text = repr(dataclasses.asdict(found))
     assert "CANARY" not in text
     assert "19700101" not in text
+
+
+def test_no_name_of_a_protocol_a_request_or_a_structure_is_kept(tools):
+    code, request = Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "CANARY-7", "99SITE", "knee of CANARY^JANE"
+    request.ScheduledProcedureStepDescription = request.RequestedProcedureDescription = "CANARY^JANE"
+    request.ScheduledProtocolCodeSequence = [code]
+    texts = ("AcquisitionDeviceProcessingDescription", "PerformedProcedureStepDescription", "ImageComments")
+    sequences = ("ProcedureCodeSequence", "PerformedProtocolCodeSequence", "PrimaryAnatomicStructureSequence")
+    for attributes in (
+        *({keyword: "CANARY^JANE"} for keyword in texts),
+        *({keyword: [code]} for keyword in (*sequences, "RequestedProcedureCodeSequence", "ViewCodeSequence")),
+        {"RequestAttributesSequence": [request]},
+    ):
+        found = facts(tools, vocabulary=Vocabulary.load(), **attributes)
+        assert "CANARY" not in repr(dataclasses.asdict(found)).upper()
+        assert found.given in {"", "knee"}
 
 
 @pytest.mark.parametrize(
