@@ -24,7 +24,7 @@ from pydicom.uid import UID
 
 from embedkit.dicom import jpeg_lossless, jpeg_ls
 from embedkit.dicom.bit_planes import HEADROOM, drop_bit_planes, join_scales
-from embedkit.dicom.codestreams import JPEG_2000, Codestream
+from embedkit.dicom.codestreams import Codestream, without_padding
 from embedkit.dicom.cut_short import decode_present_rows
 from embedkit.dicom.layout import PixelLayout, to_stored_values
 
@@ -119,10 +119,23 @@ def _decode_at_full_size(frame: bytes, stream: Codestream) -> Array:
     if plain is not None:
         return plain
     if stream.coding == "jpeg-ls":
-        return _pixels_first(np.asarray(imagecodecs.jpegls_decode(frame)), stream)
-    if stream.coding == "jpeg-lossless":
-        return np.asarray(imagecodecs.jpeg8_decode(frame))
+        return _decode_jpeg_ls(frame, stream)
     return np.asarray(decode_present_rows(frame, stream.bits, imagecodecs.jpeg8_decode))
+
+
+def _decode_jpeg_ls(frame: bytes, stream: Codestream) -> Array:
+    """By CharLS, which lets nothing stand before the end marker that is no data, be it only a padding byte."""
+    try:
+        decoded = np.asarray(imagecodecs.jpegls_decode(frame))
+    except imagecodecs.JpeglsError:
+        decoded = np.asarray(imagecodecs.jpegls_decode(without_padding(frame)))
+    planar = decoded.shape == (stream.samples, stream.rows, stream.columns)
+    interleaved = decoded.shape == (
+        stream.rows,
+        stream.columns,
+        stream.samples,
+    )  # by new releases of imagecodecs always
+    return decoded.transpose(1, 2, 0) if planar and not interleaved else decoded
 
 
 def _decode_htj2k(frame: bytes, stream: Codestream, reduction: int) -> Array:
@@ -148,9 +161,8 @@ def _raised_after_all() -> Iterator[None]:
 
 def _decode_upper_planes(frame: bytes, stream: Codestream, reduction: int, planes: int) -> Array:
     """Two scales joined, the finer one from still fewer planes; see `bit_planes`."""
-    codestream = frame[frame.find(JPEG_2000) :]
-    fine = _decode_lowered(codestream, stream, reduction, planes + _FINEST_PLANES, finest_of=reduction)
-    coarse = _decode_lowered(codestream, stream, 2 * reduction, planes)
+    fine = _decode_lowered(frame, stream, reduction, planes + _FINEST_PLANES, finest_of=reduction)
+    coarse = _decode_lowered(frame, stream, 2 * reduction, planes)
     values = np.clip(np.rint(join_scales(fine, coarse)), *_value_range(stream))
     return np.asarray(values, np.int16 if stream.signed else np.uint16)
 
@@ -195,9 +207,3 @@ def _decode_reduced_jpeg_2000(frame: bytes, stream: Codestream, reduction: int) 
 def _value_range(stream: Codestream) -> tuple[int, int]:
     low = -(1 << (stream.bits - 1)) if stream.signed else 0
     return low, low + (1 << stream.bits) - 1
-
-
-def _pixels_first(decoded: Array, stream: Codestream) -> Array:
-    """JPEG-LS without interleaving comes as (samples, rows, columns)."""
-    planar = decoded.ndim == 3 and decoded.shape == (stream.samples, stream.rows, stream.columns)
-    return decoded.transpose(1, 2, 0) if planar else decoded

@@ -1,51 +1,51 @@
 """Encapsulated pixel data: items, fragments and frames (PS3.5 A.4).
 
 Offset tables are not used: they are optional, and wrong in the field. A fragment that begins with the first marker of
-a codestream begins a frame, and an RLE frame is one fragment by definition.
+a codestream, or with the header of an RLE frame, begins a frame.
 """
 
 from __future__ import annotations
 
 import struct
-
-from embedkit.dicom.codestreams import begins_codestream
-from embedkit.dicom.reasons import reject
+from collections.abc import Callable
+from dataclasses import dataclass
 
 _ITEM = 0xE000
-_MARKERS = 16  # bytes, more than the longest beginning of a codestream
+ITEM = b"\xfe\xff\x00\xe0"
+DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 
-def split_encapsulated(value: memoryview, *, rle: bool) -> list[memoryview] | list[bytes]:
-    """The compressed frames in the value of an encapsulated Pixel Data element, in order; RLE is not copied.
+@dataclass(frozen=True)
+class Items:
+    """The items of an encapsulated value, the Basic Offset Table among them, if it is there."""
 
-    Raises
-    ------
-    RejectedFile
-        ``truncated`` if an item reaches beyond the end of the file, or there is no fragment.
-    """
-    fragments = _read_fragments(value)
-    if rle:
-        return fragments
-    frames: list[list[memoryview]] = []
-    for fragment in fragments:
-        if not frames or begins_codestream(bytes(fragment[:_MARKERS])):
-            frames.append([])
-        frames[-1].append(fragment)
-    return [b"".join(frame) for frame in frames]
+    values: list[memoryview]
+    cut_short: bool
+    """True if the last one reaches beyond the end of the file, by more than a padding byte."""
 
 
-def _read_fragments(value: memoryview) -> list[memoryview]:
+def split_items(value: memoryview) -> Items:
+    """Split the value of an encapsulated Pixel Data element, up to its delimiter."""
     items: list[memoryview] = []
     position = 0
     while position + 8 <= len(value):
         group, element, length = struct.unpack_from("<HHL", value, position)
         if group != 0xFFFE or element != _ITEM:
             break  # the delimiter; or, where it was forgotten, the next element
+        items.append(value[position + 8 : position + 8 + length])
         position += 8 + length
-        if position > len(value):
-            raise reject("truncated")
-        items.append(value[position - length : position])
-    fragments = [item for item in items[1:] if len(item)]  # the first item is the Basic Offset Table
-    if not fragments:
-        raise reject("truncated")
-    return fragments
+    return Items(items, position > len(value) + 1)
+
+
+def join_fragments(
+    fragments: list[memoryview], begins_frame: Callable[[memoryview], bool]
+) -> list[memoryview] | list[bytes]:
+    """The frames, in order; not copied where each is one fragment."""
+    if all(map(begins_frame, fragments)):
+        return fragments
+    frames: list[list[memoryview]] = []
+    for fragment in fragments:
+        if not frames or begins_frame(fragment):
+            frames.append([])
+        frames[-1].append(fragment)
+    return [b"".join(frame) for frame in frames]

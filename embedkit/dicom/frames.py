@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    RLELossless,
-)
+from pydicom.uid import ExplicitVRBigEndian, RLELossless
 
-from embedkit.dicom.codestreams import Codestream, read_codestream
+from embedkit.dicom.codestreams import (
+    CODINGS,
+    LOSSY_2000,
+    SYNTAXES,
+    Codestream,
+    complete_jpeg_2000,
+    read_codestream,
+    unbox,
+    with_end,
+)
 from embedkit.dicom.colours import colours_to_grey, palette_to_grey
 from embedkit.dicom.cut_short import check_rows
 from embedkit.dicom.decoders import decode_codestream, decode_slowly, has_planes
-from embedkit.dicom.encapsulation import split_encapsulated
 from embedkit.dicom.header import Header
-from embedkit.dicom.layout import PixelLayout, to_stored_values
-from embedkit.dicom.native import decode_native, split_native
+from embedkit.dicom.layout import PixelLayout, take_stored_values
+from embedkit.dicom.native import decode_native
+from embedkit.dicom.pixel_data import Encoding, PixelData, find_frames
 from embedkit.dicom.reasons import reject
 from embedkit.dicom.rle import decode_rle
 from embedkit.errors import RejectedFile
 
 Array = NDArray[np.integer]
-
-NATIVE = frozenset(
-    {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
-)
-COMPRESSED = frozenset(
-    f"1.2.840.10008.1.2.4.{number}" for number in (*range(50, 67), 70, 80, 81, 90, 91, 92, 93, 201, 202, 203)
-)
-"""JPEG (with the retired processes), JPEG-LS, JPEG 2000 and HTJ2K (PS3.6 table A-1)."""
 
 MAX_REDUCTION = 32
 """JPEG 2000 usually has five decomposition levels."""
@@ -44,12 +40,17 @@ MAX_REDUCTION = 32
 GREY_STEPS = 1024
 """Steps that must be left of a grey scale which is shown in 256."""
 
+_COUNTED_BY_ROWS = frozenset({"jpeg", "jpeg-lossless"})
+
 _BAND = 64  # rows of means that are worked out at a time, so that all of it stays in the cache
-_END_OF_IMAGE = b"\xff\xd9"
 
 
 class FrameReader:
-    """The frames of one file. `notes` (codes of `reasons.NOTES`) fills while they are read."""
+    """The frames of one file.
+
+    While they are read, `notes` (codes of `reasons.NOTES`) fills, and `layout` becomes what a codestream says where the
+    header contradicts it.
+    """
 
     def __init__(
         self,
@@ -60,14 +61,18 @@ class FrameReader:
         padding: tuple[int, int] | None = None,
         grey_scale: float = 0,
         max_frames: int = 1,
+        max_pixel_bytes: int = 1 << 29,
     ) -> None:
         self.notes: dict[str, None] = {}
+        self.layout = layout
         self._header = header
-        self._layout = layout
+        self._declared = CODINGS.get(header.transfer_syntax)
         self._target_side = target_side
         self._padding = padding
         self._grey_scale = grey_scale
         self._max_frames = max_frames
+        self._max_pixel_bytes = max_pixel_bytes
+        self._count = layout.frames
 
     def __iter__(self) -> Iterator[Array]:
         """Yield each frame as integers (rows, columns), its longer side reduced to no less than `target_side`.
@@ -78,50 +83,64 @@ class FrameReader:
         Raises
         ------
         RejectedFile
-            ``truncated``, ``too-many-frames``, ``unsupported-transfer-syntax``, ``unsupported-pixels`` or
-            ``decode-failed``.
+            ``truncated``, ``too-many-frames``, ``too-many-pixels``, ``unsupported-transfer-syntax``,
+            ``unsupported-pixels`` or ``decode-failed``.
         """
-        data = self._split()
-        if len(data) != self._layout.frames:
-            self.notes["frame-count-differs"] = None
-        if len(data) > self._max_frames:
-            raise reject("too-many-frames")
-        for frame in data:
-            decoded = self._decode(frame)
+        found = self._find()
+        for frame in found.frames:
+            decoded = self._decode(frame, found.encoding)
             self._count_rows(decoded)
             yield self._finish(decoded)
 
-    def _split(self) -> list[memoryview] | list[bytes]:
-        pixels, syntax = self._header.pixels, self._header.transfer_syntax
-        if pixels is None:
+    def _find(self) -> PixelData:
+        if self._header.pixels is None:
             raise reject("no-pixel-data")
-        if syntax in NATIVE:
-            return split_native(pixels, self._layout)
-        if syntax == RLELossless or syntax in COMPRESSED:
-            return split_encapsulated(pixels.value, rle=syntax == RLELossless)
-        raise reject("unsupported-transfer-syntax")
+        found = find_frames(self._header.pixels, self.layout, self._header.transfer_syntax)
+        if not found.as_declared:
+            self.notes["encoding-differs"] = None
+        if len(found.frames) != self.layout.frames:
+            self.notes["frame-count-differs"] = None
+        if found.cut_short:
+            self._check_cut(found.encoding)
+        self._count = len(found.frames)
+        self._check_limits()
+        return found
 
-    def _decode(self, frame: bytes | memoryview) -> Array:
-        syntax, pixels = self._header.transfer_syntax, self._header.pixels
-        if syntax in NATIVE:
-            vr = "" if pixels is None else pixels.vr
-            return decode_native(memoryview(frame), self._layout, vr, big_endian=syntax == ExplicitVRBigEndian)
-        return self._decode_rle(frame) if syntax == RLELossless else self._decode_codestream(bytes(frame))
+    def _check_cut(self, encoding: Encoding) -> None:
+        """Of a file that ends within a frame, only a JPEG's rows can be told from what is missing (`cut_short`)."""
+        if encoding != "codestream" or self.layout.frames > 1:
+            raise reject("truncated")
+        self.notes["cut-short"] = None
+
+    def _check_limits(self) -> None:
+        if self._count > min(self._max_frames, self._max_pixel_bytes // self.layout.frame_bytes):
+            raise reject("too-many-frames" if self._count > 1 else "too-many-pixels")
+
+    def _decode(self, frame: bytes | memoryview, encoding: Encoding) -> Array:
+        if encoding == "native":
+            big_endian = self._header.transfer_syntax == ExplicitVRBigEndian
+            return decode_native(memoryview(frame), self.layout, big_endian=big_endian)
+        return self._decode_rle(frame) if encoding == "rle" else self._decode_codestream(unbox(bytes(frame)))
 
     def _decode_rle(self, frame: bytes | memoryview) -> Array:
         try:
-            decoded = decode_rle(frame, self._layout)
+            decoded = decode_rle(frame, self.layout)
         except (RejectedFile, MemoryError):
             raise
         except Exception:
-            return self._decode_slowly(bytes(frame))
-        return to_stored_values(decoded, self._layout.bits_stored, signed=self._layout.signed)
+            decoded = self._decode_again(bytes(frame), RLELossless)
+        return take_stored_values(decoded, self.layout, self.layout.bits_allocated)
 
     def _decode_codestream(self, frame: bytes) -> Array:
-        stream = self._check(read_codestream(frame))
-        if stream.coding == "jpeg-ls":
-            frame += _END_OF_IMAGE  # where it is missing, CharLS needs seconds to notice
-        reduction, planes = self._reduction(), self._spare_planes(stream)
+        stream = read_codestream(frame)
+        self._compare(stream)
+        if "cut-short" in self.notes and stream.coding not in _COUNTED_BY_ROWS:
+            raise reject("truncated")
+        if stream.coding in {"jpeg-2000", "htj2k"}:
+            frame = complete_jpeg_2000(frame)
+        elif stream.coding == "jpeg-ls":
+            frame = with_end(frame)
+        reduction, planes = self._reduction(stream), self._spare_planes(stream)
         # A codestream may have fewer levels than usual, and a picture use a small part of its grey scale.
         for attempt in dict.fromkeys(((reduction, planes), (reduction, 0), (1, 0))):
             try:
@@ -130,45 +149,67 @@ class FrameReader:
                 raise
             except Exception:  # noqa: S112 (what a codec raises is its own affair: the next one tries)
                 continue
-        return self._decode_slowly(frame)
-
-    def _check(self, stream: Codestream) -> Codestream:
-        """A codestream of another size than the header's must not reach a decoder, which would allocate it."""
-        if (stream.rows, stream.columns) != (self._layout.rows, self._layout.columns) or stream.samples > 3:
+        if stream.coding == "jpeg-ls":  # other decoders than CharLS make up what is missing
             raise reject("decode-failed")
-        return stream
+        syntax = self._header.transfer_syntax
+        decoded = self._decode_again(frame, syntax if stream.coding == self._declared else SYNTAXES[stream.coding])
+        return self._take_stored(decoded, stream)
+
+    def _compare(self, stream: Codestream) -> None:
+        """Believe a codestream where the header contradicts it, within the limits: it is what a decoder allocates."""
+        layout = self.layout
+        if not stream.is_image:
+            raise reject("decode-failed")
+        if self._declared is not None and stream.coding != self._declared:
+            self.notes["encoding-differs"] = None
+        if (stream.rows, stream.columns) == (layout.rows, layout.columns) and stream.bits <= layout.bits_allocated:
+            return
+        self.notes["codestream-differs"] = None
+        self.layout = replace(layout, rows=stream.rows, columns=stream.columns)
+        if stream.bits > layout.bits_allocated:
+            allocated, stored = 16 if stream.bits <= 16 else 32, stream.bits
+            self.layout = replace(self.layout, bits_allocated=allocated, bits_stored=stored, high_bit=stored - 1)
+        self._check_limits()
 
     def _decode_fast(self, frame: bytes, stream: Codestream, reduction: int, planes: int) -> Array:
-        layout = self._layout
-        decoded = decode_codestream(frame, stream, reduction, layout.photometric, planes)
+        decoded = decode_codestream(frame, stream, reduction, self.layout.photometric, planes)
         if planes and _middle_spread(decoded) < GREY_STEPS // 4 << planes:
             raise ValueError("too few greys would be left")
-        if not layout.signed:
-            return decoded
-        return to_stored_values(decoded, min(layout.bits_stored, stream.bits), signed=True)
+        return self._take_stored(decoded, stream)
 
-    def _decode_slowly(self, frame: bytes) -> Array:
+    def _take_stored(self, decoded: Array, stream: Codestream) -> Array:
+        layout = self.layout
+        if stream.bits <= layout.bits_stored and (stream.signed or not layout.signed):
+            return decoded
+        exact = stream.lossless and self._header.transfer_syntax not in LOSSY_2000
+        overshoots = not exact and stream.signed == layout.signed  # else the values are bit patterns, not numbers
+        return take_stored_values(decoded, layout, stream.bits, overshoots=overshoots)
+
+    def _decode_again(self, frame: bytes, syntax: str) -> Array:
         try:
-            decoded = decode_slowly(frame, self._layout, self._header.transfer_syntax)
+            decoded = decode_slowly(frame, self.layout, syntax)
         except MemoryError:
             raise
         except Exception as error:
             raise reject("decode-failed") from error
         self.notes["second-decoder"] = None
-        return to_stored_values(decoded, self._layout.bits_stored, signed=self._layout.signed)
+        return decoded
 
     def _count_rows(self, decoded: Array) -> None:
         """Note a frame, at full size or reduced, whose stream ends early; turn it away where most is missing."""
-        rows = -(-self._layout.rows // round(self._layout.columns / decoded.shape[1]))
+        rows = -(-self.layout.rows // round(self.layout.columns / decoded.shape[1]))
         check_rows(decoded.shape[0], rows)
         if decoded.shape[0] < rows:
             self.notes["cut-short"] = None
 
-    def _reduction(self) -> int:
-        """The power of two by which a codec may reduce; 1 where indices or padding would be mixed."""
-        if self._target_side is None or self._padding is not None or self._layout.photometric == "PALETTE COLOR":
+    def _reduction(self, stream: Codestream) -> int:
+        """The power of two by which a codec may reduce; 1 where indices, padding or other bits would be mixed."""
+        if self._target_side is None or self._padding is not None or self.layout.photometric == "PALETTE COLOR":
             return 1
-        longer, reduction = max(self._layout.rows, self._layout.columns), 1
+        other_bits = stream.bits > self.layout.bits_stored or (self.layout.signed and not stream.signed)
+        if other_bits and stream.coding != "jpeg":  # no cosine transform keeps them
+            return 1
+        longer, reduction = max(self.layout.rows, self.layout.columns), 1
         while reduction < MAX_REDUCTION and longer // (2 * reduction) >= self._target_side:
             reduction *= 2
         return reduction
@@ -177,14 +218,14 @@ class FrameReader:
         """The lowest bit-planes without which `GREY_STEPS` are left of the grey scale; 0 where each value counts."""
         if self._target_side is None or self._padding is not None or not has_planes(stream):
             return 0
-        steps = min(self._grey_scale, 1 << min(self._layout.bits_stored, stream.bits)) / GREY_STEPS
+        steps = min(self._grey_scale, 1 << min(self.layout.bits_stored, stream.bits)) / GREY_STEPS
         return int(math.log2(steps)) if steps >= 1 else 0
 
     def _finish(self, decoded: Array) -> Array:
-        if self._layout.photometric == "PALETTE COLOR":
+        if self.layout.photometric == "PALETTE COLOR":
             decoded = palette_to_grey(decoded, self._header)
         elif decoded.ndim == 3:
-            decoded = colours_to_grey(decoded, self._layout.photometric)
+            decoded = colours_to_grey(decoded, self.layout.photometric)
         return decoded if self._target_side is None else reduce_size(decoded, self._target_side, self._padding)
 
 

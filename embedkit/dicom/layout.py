@@ -37,6 +37,11 @@ class PixelLayout:
         return self.rows * self.columns * samples * self.bits_allocated // 8
 
     @property
+    def shift(self) -> int:
+        """The bits below the stored ones, where all that are allocated are there."""
+        return self.high_bit + 1 - self.bits_stored
+
+    @property
     def dtype(self) -> np.dtype[np.unsignedinteger]:
         """Unsigned, little endian, of the allocated size."""
         return np.dtype(f"<u{self.bits_allocated // 8}")
@@ -82,6 +87,35 @@ def _check(layout: PixelLayout, max_pixel_bytes: int, max_frames: int) -> None:
         raise reject("too-many-frames")
     if layout.rows * layout.columns * layout.samples * layout.frames * layout.bits_allocated // 8 > max_pixel_bytes:
         raise reject("too-many-pixels")
+
+
+def take_stored_values(
+    raw: NDArray[np.integer], layout: PixelLayout, bits: int, *, overshoots: bool = False
+) -> NDArray[np.integer]:
+    """Take the stored bits of decoded pixels of any shape, whatever they were encoded in.
+
+    Parameters
+    ----------
+    bits : int
+        Of how many bits the decoded values are: those allocated, or the precision of a codestream. Where they do not
+        reach to the high bit of the header, the lowest are the stored ones.
+    overshoots : bool
+        True where lossy coding may have left values a little beyond the stored bits: they become the greatest or least.
+    """
+    stored = min(layout.bits_stored, bits)
+    shift = layout.shift if bits > layout.high_bit else 0
+    if bits > stored and overshoots and not shift:
+        raw = _clip_overshoot(raw, stored, signed=layout.signed)
+    return to_stored_values(raw, stored, signed=layout.signed, shift=shift)
+
+
+def _clip_overshoot(raw: NDArray[np.integer], bits: int, *, signed: bool) -> NDArray[np.integer]:
+    """Clip values that lie up to an eighth of the range of `bits` bits beyond it; what lies farther is no overshoot."""
+    values = raw.view(f"i{raw.dtype.itemsize}") if signed else raw
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    reach = 1 << max(0, bits - 3)
+    clipped = np.where((values > high) & (values <= high + reach), values.dtype.type(high), values)
+    return np.where((values < low) & (values >= low - reach), values.dtype.type(low), clipped) if signed else clipped
 
 
 def to_stored_values(raw: NDArray[np.integer], bits: int, *, signed: bool, shift: int = 0) -> NDArray[np.integer]:

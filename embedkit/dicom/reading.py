@@ -156,7 +156,8 @@ def open_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) ->
         target_side=options.target_side,
         padding=presentation.padding,
         grey_scale=presentation.least_scale,
-        max_frames=min(options.max_frames, options.max_pixel_bytes // layout.frame_bytes),
+        max_frames=options.max_frames,
+        max_pixel_bytes=options.max_pixel_bytes,
     )
     return OpenedDicom(header, layout, presentation, reader)
 
@@ -166,7 +167,7 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
     aspect = pixel_aspect(opened.header)
     frames = tuple(_make_square(to_display(frame, opened.presentation), aspect) for frame in opened.frames)
     key, vocabulary = options.patient_key, options.vocabulary
-    facts = read_facts(opened.header, opened.layout, patient_key=key, vocabulary=vocabulary)
+    facts = read_facts(opened.header, opened.frames.layout, patient_key=key, vocabulary=vocabulary)
     bare = kind is FileKind.BARE_DICOM
     notes = ["no-preamble"] if bare else []
     notes += ["executable-preamble"] if not bare and content.data.startswith(_EXECUTABLE) else []

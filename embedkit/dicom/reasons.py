@@ -37,6 +37,8 @@ NOTES: dict[str, str] = {
     "made-uid": "It has no SOP Instance UID, or none of the right shape; one was made from its content.",
     "cut-short": "Its pixel data ends too early; the rows that are there, most of all, were read.",
     "photometric-differs": "What it says its pixel values are is missing, misspelt or contradicted by them.",
+    "encoding-differs": "Its pixel data is not what its transfer syntax says; it was read as what its bytes are.",
+    "codestream-differs": "The header has other rows, columns or bits than the codestream, whose own were taken.",
     "frame-count-differs": "There are more or fewer frames than the header says; those that are there were read.",
     "laterality-differs": "The header names the left side in one place and the right one in another.",
     "view-differs": "The header names one view in one place and another view in another.",

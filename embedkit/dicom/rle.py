@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from operator import lt
 from typing import cast
 
 import cv2
@@ -20,6 +21,16 @@ from embedkit.dicom.reasons import reject
 
 _HEADER = struct.Struct("<16L")  # G.5: the number of segments, and where each of up to 15 begins
 _MOST_FROM_A_BYTE = 64  # two bytes give 128 at best
+
+
+def begins_rle(data: bytes | memoryview, layout: PixelLayout) -> bool:
+    """True if `data` begins with the header of an RLE frame of this layout (G.5)."""
+    if len(data) < _HEADER.size:
+        return False
+    count, *offsets = _HEADER.unpack_from(data)
+    expected = layout.samples * layout.dtype.itemsize
+    bounds = offsets[:expected]
+    return bool(count == expected and bounds[0] == _HEADER.size and all(map(lt, bounds, bounds[1:])))
 
 
 def decode_rle(frame: bytes | memoryview, layout: PixelLayout) -> NDArray[np.integer]:

@@ -17,9 +17,10 @@ from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from embedkit.dicom import REASONS, FileContent, ReadFile, ReadingOptions, read_content
-from embedkit.dicom.frames import NATIVE, FrameReader
+from embedkit.dicom.frames import FrameReader
 from embedkit.dicom.header import read_header, silence
 from embedkit.dicom.layout import read_layout
+from embedkit.dicom.pixel_data import NATIVE
 from embedkit.errors import RejectedFile
 
 Array = NDArray[Any]

@@ -100,6 +100,26 @@ def test_compressed_rgb_becomes_its_luminance(tools, syntax):
     assert np.abs(grey - rgb @ [0.299, 0.587, 0.114]).max() <= 1
 
 
+def encode_planes(rgb: np.ndarray) -> bytes:
+    """JPEG-LS with a scan for each colour (ILV = 0), put together from three greys (ISO 14495-1 C.2)."""
+    greys = [bytes(imagecodecs.jpegls_encode(np.ascontiguousarray(rgb[..., colour]))) for colour in range(3)]
+    scans = [grey[grey.index(b"\xff\xda") + 10 : -2] for grey in greys]
+    frame = struct.pack(">BHHB", 8, *rgb.shape[:2], 3) + b"\1\x11\0\2\x11\0\3\x11\0"
+    encoded = b"\xff\xd8\xff\xf7" + struct.pack(">H", 2 + len(frame)) + frame
+    for number, scan in enumerate(scans, 1):
+        encoded += b"\xff\xda\0\x08\1" + bytes([number, 0, 0, 0, 0]) + scan
+    return encoded + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("planes", [True, False])
+@pytest.mark.parametrize("shape", [(3, 3), (3, 8), (8, 3), (61, 84)])
+def test_jpeg_ls_colours_in_planes_or_pixel_by_pixel(tools, shape, planes):
+    rgb = np.random.default_rng(0).integers(0, 64, (*shape, 3)).astype(np.uint8)
+    encoded = encode_planes(rgb) if planes else imagecodecs.jpegls_encode(rgb)
+    (grey,) = tools.stored(tools.dicom(rgb, JPEGLSLossless, encoded=[encoded]))
+    assert np.abs(grey - rgb @ [0.299, 0.587, 0.114]).max() <= 1
+
+
 @pytest.mark.parametrize("names_colours", [True, False])
 def test_baseline_jpeg_of_rgb_components(tools, names_colours):
     smooth = cv2.GaussianBlur(colour_frame(tools), (0, 0), 3)

@@ -58,7 +58,8 @@ def test_near_lossless_jpeg_ls_stays_within_its_error(tools, bits):
     content = tools.dicom(frame, JPEG + "81", bits, encode_options={"level": 3})
     (stored,) = tools.stored(content)
     assert 0 < np.abs(stored.astype(int) - frame).max() <= 3
-    np.testing.assert_array_equal(stored, second_opinion(content, JPEG + "81"))
+    other = np.minimum(second_opinion(content, JPEG + "81"), (1 << bits) - 1)  # which leaves white that overshot
+    np.testing.assert_array_equal(stored, other)
 
 
 @pytest.mark.parametrize(("number", "bits"), [("50", 8), ("51", 12), ("91", 8), ("91", 12), ("91", 16), ("203", 16)])
