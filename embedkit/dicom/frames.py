@@ -252,18 +252,20 @@ def reduce_size(stored: Array, target_side: int, padding: tuple[int, int] | None
 
 
 def _keep_padding_out(means: Array, values: Array, padding: tuple[int, int]) -> Array:
+    """Put right the `means` (H, W) of blocks of `values` that hold some padding."""
     hidden = (values >= padding[0]) & (values <= padding[1])
     if not hidden.any():
         return means
-    size = means.shape[::-1]
-    share = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    mixed = (share > 0) & (share < 0.5)
-    if mixed.any():
-        visible = values.astype(np.float32) if values.itemsize <= 2 else values.astype(np.float64)
-        visible[hidden] = 0
-        sums = cv2.resize(visible, size, interpolation=cv2.INTER_AREA)
-        means[mixed] = np.rint(sums[mixed] / (1 - share[mixed]))
-    means[share >= 0.5] = np.clip(padding[0], np.iinfo(values.dtype).min, np.iinfo(values.dtype).max)
+    step = len(values) // len(means)
+    share = cv2.resize(hidden.astype(np.float32), means.shape[::-1], interpolation=cv2.INTER_AREA)
+    rows, columns = np.nonzero((share > 0) & (share < 0.5))
+    blocks, spoilt = (part.reshape(len(means), step, -1, step)[rows, :, columns] for part in (values, hidden))
+    visible = np.where(spoilt, 0, blocks).sum(axis=(1, 2), dtype=np.float64)
+    means[rows, columns] = np.rint(visible / (step**2 * (1 - share[rows, columns])))
+    limits = np.iinfo(values.dtype)
+    beside = padding[1] + 1 if padding[1] < limits.max else max(padding[0] - 1, limits.min)
+    means[(means >= padding[0]) & (means <= padding[1])] = beside  # by chance
+    means[share >= 0.5] = np.clip(padding[0], limits.min, limits.max)
     return means
 
 

@@ -22,9 +22,6 @@ LEAST_SPREAD, LEAST_INSIDE = 0.05, 0.02
 """A window is usable if it spreads the middle 98% of the pixels over at least this share of the grey scale, and leaves
 at least this share of the pixels neither black nor white. Other windows lie outside the data or flatten it."""
 
-LEAST_PADDING = 0.001
-"""Share of a picture from which on a part of it may be padding."""
-
 _WIDE_TABLES = int(cv2.__version__.partition(".")[0]) >= 5
 
 
@@ -122,9 +119,9 @@ def to_display(stored: NDArray[np.integer], presentation: Presentation) -> NDArr
 def find_padding(stored: NDArray[np.integer], padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:
     """Tell the pixels (H, W) that pad the picture from those that only have the same value; None if there is none.
 
-    Padding surrounds what was exposed (PS3.3 C.7.5.1.1.2): it is connected to a side, and more than a speck. Where it
-    is further from all other values than these are from each other, as no exposure would be, all of it is padding. A
-    range that takes in a whole picture says nothing of it.
+    Padding surrounds what was exposed (PS3.3 C.7.5.1.1.2): it is connected to a side. Where it is further from all
+    other values than these are from each other, as no exposure would be, all of it is padding. A range that takes in a
+    whole picture says nothing of it.
 
     Parameters
     ----------
@@ -142,12 +139,9 @@ def find_padding(stored: NDArray[np.integer], padding: tuple[int, int] | None) -
     low, high = int(visible.min()), int(visible.max())
     if max(low - padding[1], padding[0] - high) > high - low:
         return hidden
-    _, parts, about, _ = cv2.connectedComponentsWithStats(hidden.astype(np.uint8), connectivity=8)
-    sides = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
-    is_padding = np.zeros(len(about), bool)
-    is_padding[sides] = about[sides, cv2.CC_STAT_AREA] >= LEAST_PADDING * stored.size
-    is_padding[0] = False  # what is visible
-    found = is_padding[parts]
+    framed = cv2.copyMakeBorder(hidden.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    cv2.floodFill(framed, None, (0, 0), 2, flags=8)  # the frame joins all that is at a side
+    found = framed[1:-1, 1:-1] == 2
     return found if found.any() else None
 
 
