@@ -11,8 +11,10 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from embedkit.cli.classify import classify
@@ -34,11 +36,25 @@ from embedkit.cli.select import select
 from embedkit.cli.similar import similar
 from embedkit.cli.streams import prepare_streams
 from embedkit.cli.verify import verify
-from embedkit.errors import EmbedkitError
+from embedkit.errors import EmbedkitError, UsageError
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h."""
+
+
+class _Command(TyperCommand):
+    """A command that refuses an option given twice where one value counts: the first would be lost without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = [word.split("=", 1)[0] for word in args]
+        for option in self.params:
+            if getattr(option, "multiple", True) or getattr(option, "is_flag", False):
+                continue
+            if sum(word in option.opts for word in words) > 1:
+                raise UsageError("option-twice", f"{option.opts[0]} is given twice, and takes one value")
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
     name="embedkit",
@@ -67,7 +83,7 @@ for command in (
     verify,
     demo,
 ):
-    app.command()(command)
+    app.command(cls=_Command)(command)
 
 
 def main() -> None:

@@ -38,7 +38,9 @@ def export(
     fiftyone: Annotated[
         Path | None, typer.Option(help="Write all images as a FiftyOne dataset to this new folder.")
     ] = None,
-    cohort: Annotated[Path | None, typer.Option(help="Write a list of images to this .csv or .parquet file.")] = None,
+    cohort: Annotated[
+        list[Path] | None, typer.Option(help="Write a list of images to this .csv or .parquet file. Repeatable.")
+    ] = None,
     region: Annotated[
         list[str] | None, typer.Option(help="Take only images of this region into the cohort. Repeatable.")
     ] = None,
@@ -48,6 +50,9 @@ def export(
     ] = 0.0,
     no_suspects: Annotated[
         bool, typer.Option("--no-suspects", help="Take no image with an issue into the cohort, unless it was reviewed.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files, and folders that an earlier export wrote.")
     ] = False,
     root: Annotated[
         Path | None, typer.Option(help="The folder that the original files were moved to, as they lay.")
@@ -65,41 +70,75 @@ def export(
     from embedkit.indexes import Index
     from embedkit.report.exports import CohortRules
 
-    tables = out or []
-    for path in (*tables, *([cohort] if cohort else [])):
+    tables, cohorts = out or [], cohort or []
+    folders = [folder for folder in (dicom, sr, label_studio, fiftyone) if folder]
+    for path in (*tables, *cohorts):
         if path.suffix not in _TABLES:
             raise UsageError("output-format", f"{path}: end the name in .csv or .parquet")
-    if not (tables or dicom or sr or label_studio or fiftyone or cohort):
+    if not (tables or cohorts or folders):
         raise UsageError("nothing-to-do", "say what to write: see `embedkit export --help`")
-    if not cohort and (region or min_confidence or no_suspects):
+    if not cohorts and (region or min_confidence or no_suspects):
         raise UsageError("nothing-to-do", "--region, --min-confidence and --no-suspects are for a --cohort")
     if root is not None and not root.is_dir():
         raise UsageError("root-not-found", f"{root}: no such folder")
-    work = _Exports(Console(as_json, quiet), Index.open(index), Vocabulary.load(vocabulary), root)
+    names = Vocabulary.load(vocabulary)
+    work = _Exports(Console(as_json, quiet), Index.open(index), names, root, overwrite=overwrite)
+    work.prepare([*tables, *cohorts], folders)
+    work.check_regions(region or [])
     for path in tables:
         work.write_decisions(path)
     if dicom:
         work.write_copies(dicom, new_uids=new_uids)
     if sr:
         work.write_reports(sr)
-    if label_studio or fiftyone or cohort:
+    if label_studio or fiftyone or cohorts:
         rules = CohortRules(tuple(region or ()), min_confidence, no_suspects)
-        work.write_ranked(space, seed, label_studio=label_studio, fiftyone=fiftyone, cohort=cohort, rules=rules)
+        work.write_ranked(space, seed, label_studio=label_studio, fiftyone=fiftyone, cohorts=cohorts, rules=rules)
     work.show()
 
 
 class _Exports:
     """Writes one export after the other, and tells at the end what became of them."""
 
-    def __init__(self, console: Console, index: Index, vocabulary: Vocabulary, root: Path | None) -> None:
+    def __init__(
+        self, console: Console, index: Index, vocabulary: Vocabulary, root: Path | None, *, overwrite: bool
+    ) -> None:
         from embedkit.review import Decisions, find_consensus
 
         self._console, self._index, self._vocabulary, self._root = console, index, vocabulary, root
+        self._overwrite = overwrite
         with Decisions.open(index.path, read_only=True) as decisions:
             self._latest = decisions.latest()
         self._consensus = find_consensus(self._latest)
         self._written: list[tuple[Path, int, str]] = []
         self._left_out: list[LeftOut] = []
+
+    def prepare(self, files: list[Path], folders: list[Path]) -> None:
+        """Refuse what may not be replaced before anything is written; clear away what killed exports left."""
+        from embedkit.errors import UsageError
+        from embedkit.report.exports import check_output, remove_leftovers
+
+        for path, times in Counter(path.resolve() for path in (*files, *folders)).items():
+            if times > 1:
+                raise UsageError("output-twice", f"{path}: it is named for two exports")
+            try:
+                check_output(path, overwrite=self._overwrite)
+            except UsageError as error:
+                advice = "" if self._overwrite else ", or replace it with --overwrite"
+                raise UsageError(error.reason, f"{error}{advice}") from None
+        for folder in folders:
+            if remove_leftovers(folder):
+                self._console.note(f"{folder}: removed what an export that was killed had left beside it")
+
+    def check_regions(self, regions: list[str]) -> None:
+        """Refuse regions that no image can have, and say which ones none has."""
+        from embedkit.cli.loading import check_regions
+
+        known = {*self._index.images["region"].to_pylist(), *(found.region for found in self._consensus.values())}
+        check_regions("--region", regions, known, self._vocabulary)
+        for region in regions:
+            if region not in known:
+                self._console.note(f"--region {region}: no image of the index has this label")
 
     def write_decisions(self, path: Path) -> None:
         from embedkit.report.exports import tabulate_decisions, write_table
@@ -119,6 +158,7 @@ class _Exports:
                 self._vocabulary,
                 root=self._root,
                 new_uids=new_uids,
+                overwrite=self._overwrite,
                 on_progress=advance,
             )
         self._note(folder, done, "corrected copies")
@@ -128,7 +168,13 @@ class _Exports:
 
         with self._console.progress("Reporting") as advance:
             done = write_structured_reports(
-                folder, self._index, self._consensus, self._vocabulary, root=self._root, on_progress=advance
+                folder,
+                self._index,
+                self._consensus,
+                self._vocabulary,
+                root=self._root,
+                overwrite=self._overwrite,
+                on_progress=advance,
             )
         self._note(folder, done, "structured reports")
 
@@ -139,7 +185,7 @@ class _Exports:
         *,
         label_studio: Path | None,
         fiftyone: Path | None,
-        cohort: Path | None,
+        cohorts: list[Path],
         rules: CohortRules,
     ) -> None:
         """What needs the model's word, after what reviewers agreed on."""
@@ -151,15 +197,15 @@ class _Exports:
         settled = settle_rows(self._index, self._consensus)
         issues = find_label_issues(self._index, space=space, all_images=True, reviewed=settled, seed=seed)
         if label_studio:
-            count = write_label_studio(label_studio, self._index, self._latest, issues)
+            count = write_label_studio(label_studio, self._index, self._latest, issues, overwrite=self._overwrite)
             self._written.append((label_studio, count, "tasks"))
         if fiftyone:
-            count = write_fiftyone(fiftyone, self._index, self._latest, issues)
+            count = write_fiftyone(fiftyone, self._index, self._latest, issues, overwrite=self._overwrite)
             self._written.append((fiftyone, count, "images"))
-        if cohort:
+        for path in cohorts:
             table = list_cohort(self._index, self._consensus, issues, rules)
-            write_table(cohort, table)
-            self._written.append((cohort, table.num_rows, "images"))
+            write_table(path, table)
+            self._written.append((path, table.num_rows, "images"))
 
     def _note(self, folder: Path, done: Export, what: str) -> None:
         self._written.append((folder, done.files, what))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -141,6 +141,19 @@ def find_image(index: Index, query: str, modalities: Sequence[str] | None) -> Lo
     if not isinstance(image, LooseImage):
         raise UsageError(image[1], f"{query}: {REASONS[image[1]]}")
     return image
+
+
+def check_regions(option: str, names: Sequence[str], known: Collection[str], vocabulary: Vocabulary) -> None:
+    """Raise UsageError ``unknown-region`` for a name that is neither in `known` nor in the vocabulary."""
+    from difflib import get_close_matches
+
+    for name in names:
+        if name in known or vocabulary.region(name):
+            continue
+        near = vocabulary.region_of_spelling(name)
+        likely = [near] if near else get_close_matches(name.lower(), [*known, *vocabulary.names], n=1)
+        meant = f"did you mean '{likely[0]}'? " if likely else ""
+        raise UsageError("unknown-region", f"{option} {name}: no such region; {meant}`embedkit info` lists them")
 
 
 def read_decisions(index: Path) -> list[Decision]:

@@ -7,6 +7,7 @@ there is the old file or the new one, never half of one (see the notes of fsync(
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -27,28 +28,54 @@ def write_atomically(path: Path, write: Callable[[Put], None], mode: int = 0o600
     Raises
     ------
     IndexFolderError
-        ``index-full``, ``index-read-only`` or ``index-unwritable``; what stood at `path` before still stands there.
+        ``index-full``, ``index-read-only``, ``index-unwritable``, or ``output-busy`` where another process is writing
+        this file; what stood at `path` before still stands there.
     """
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     digest = hashlib.sha256()
-    with plain_errors(path.parent):
+    with plain_errors(path.parent), os.fdopen(_open_locked(temporary, mode), "wb") as file:
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-            with os.fdopen(descriptor, "wb") as file:
 
-                def put(data: bytes | memoryview) -> int:
-                    digest.update(data)
-                    return file.write(data)
+            def put(data: bytes | memoryview) -> int:
+                digest.update(data)
+                return file.write(data)
 
-                write(put)
-                file.flush()
-                os.fsync(file.fileno())
+            write(put)
+            file.flush()
+            os.fsync(file.fileno())
             temporary.rename(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
     return digest.hexdigest()
+
+
+def _open_locked(temporary: Path, mode: int) -> int:
+    """Open a temporary file, empty, and hold it by a lock (flock(2)): two processes never write into one file."""
+    while True:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_at(descriptor, temporary):  # else whoever held it has just put it in its place
+                os.ftruncate(descriptor, 0)
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            message = f"{temporary.parent}: another process is writing the same file; wait until it is done"
+            raise IndexFolderError("output-busy", message) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file or folder is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def write_bytes(path: Path, data: bytes) -> str:

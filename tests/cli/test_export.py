@@ -43,7 +43,7 @@ def test_everything_at_once_and_the_patient_only_in_dicom(decided: Archive, tmp_
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.suffix != ".dcm":
             assert CANARY.encode() not in path.read_bytes(), path
-    assert all(CANARY.encode() in path.read_bytes() for path in (tmp_path / "sr").iterdir())
+    assert all(CANARY.encode() in path.read_bytes() for path in (tmp_path / "sr").glob("*.dcm"))
     with (tmp_path / "c.csv").open(newline="") as file:
         assert {row["image_id"] for row in csv.DictReader(file)} == {"1.2.3.1", "1.2.3.2", "1.2.3.4"}
 
@@ -53,7 +53,38 @@ def test_what_was_left_out_is_told_and_nothing_is_overwritten(decided: Archive, 
     assert "3 corrected copies" in said
     assert "1 no-code: The vocabulary has no SNOMED CT code" in said
     again = run("export", "--dicom", tmp_path / "copies", "--index", decided.index.path, code=2)
-    assert "not there yet" in again.stderr
+    assert "--overwrite" in again.stderr
+
+
+def test_a_nightly_export_replaces_its_own_files_only_where_told(decided: Archive, tmp_path: Path) -> None:
+    outputs = ["--dicom", tmp_path / "copies", "--out", tmp_path / "d.csv", "--cohort", tmp_path / "c.csv"]
+    run("export", *outputs, "--index", decided.index.path)
+    (tmp_path / "c.csv").write_text("edited by hand")
+    said = run(
+        "export", "--cohort", tmp_path / "c.csv", "--region", "foot", "--index", decided.index.path, code=2
+    ).stderr
+    assert "there already" in said
+    assert (tmp_path / "c.csv").read_text() == "edited by hand"
+    done = run("export", *outputs, "--overwrite", "--index", decided.index.path, "--json")
+    assert {Path(one["path"]).name: one["count"] for one in json.loads(done.stdout)["written"]}["copies"] == 3
+    assert (tmp_path / "c.csv").read_text() != "edited by hand"
+
+
+def test_every_cohort_that_is_named_is_written(decided: Archive, tmp_path: Path) -> None:
+    cohorts = ["--cohort", tmp_path / "a.csv", "--cohort", tmp_path / "b.parquet"]
+    run("export", *cohorts, "--region", "foot", "--index", decided.index.path)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.parquet"}
+    twice = ["--cohort", tmp_path / "e.csv", "--out", tmp_path / "e.csv"]
+    assert "two exports" in run("export", *twice, "--index", decided.index.path, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("fot", "foot"), ("Foot", "foot"), ("Fuß", "foot"), ("a region of ours", "a region")]
+)
+def test_a_region_that_does_not_exist_is_refused(decided: Archive, tmp_path: Path, name: str, meant: str) -> None:
+    cohort = ["--cohort", tmp_path / "c.csv", "--region", name]
+    assert f"did you mean '{meant}" in run("export", *cohort, "--index", decided.index.path, code=2).stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_moved_originals_are_found_under_a_root(decided: Archive, tmp_path: Path) -> None:

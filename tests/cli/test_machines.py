@@ -219,6 +219,12 @@ def test_a_number_out_of_bounds_is_bad_usage(arguments: tuple[str, ...], site: S
     assert arguments[-2] in said
 
 
+def test_an_option_that_takes_one_value_is_not_taken_twice(site: Site, tmp_path: Path) -> None:
+    said = run("classify", "--out", "a.csv", "--out=b.csv", "--index", site.index, code=2, cwd=tmp_path).stderr
+    assert "--out is given twice" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_error_that_nobody_foresaw_is_one_line_without_its_text() -> None:
     code = (
         "import embedkit.cli.app as app, sys\n"

@@ -157,7 +157,7 @@ def test_only_what_the_header_says_wrongly_is_copied(archive: Archive) -> None:
     archive.decide("1.2.3.3", "keep", reviewer="ben")  # disputed
     archive.decide("1.2.3.5", "skip")
     assert export(archive) == Export(0)
-    assert list((archive.folder / "copies").iterdir()) == []
+    assert list((archive.folder / "copies").glob("*.dcm")) == []
 
 
 def test_a_file_of_several_frames_needs_them_to_agree(archive: Archive) -> None:
@@ -244,6 +244,7 @@ def test_names_of_files_say_nothing_of_the_patient(archive: Archive) -> None:
         archive.decide(f"1.2.3.{number}", "relabel", "foot")
     export(archive)
     assert sorted(path.name for path in (archive.folder / "copies").iterdir()) == [
+        ".embedkit-export",
         "000001.dcm",
         "000002.dcm",
         "copies.csv",

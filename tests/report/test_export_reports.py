@@ -49,7 +49,7 @@ def export(archive: Archive) -> tuple[Export, list[EnhancedSR]]:
         consensus = find_consensus(decisions.latest())
     done = write_structured_reports(archive.folder / "sr", archive.index, consensus, Vocabulary.load())
     with silence():
-        return done, [srread(path) for path in sorted((archive.folder / "sr").iterdir())]
+        return done, [srread(path) for path in sorted((archive.folder / "sr").glob("*.dcm"))]
 
 
 def referred(report: Dataset) -> set[tuple[str, str, str]]:

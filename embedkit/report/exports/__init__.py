@@ -5,6 +5,7 @@ from embedkit.report.exports.cohort import CohortRules, list_cohort
 from embedkit.report.exports.corrected import Correction, list_corrections, write_corrected
 from embedkit.report.exports.datasets import write_fiftyone, write_label_studio
 from embedkit.report.exports.decision_table import tabulate_decisions
+from embedkit.report.exports.folders import check_output, remove_leftovers
 from embedkit.report.exports.outputs import LEFT_OUT, Export, LeftOut, write_table
 from embedkit.report.exports.structured import write_structured_reports
 
@@ -15,8 +16,10 @@ __all__ = [
     "Correction",
     "Export",
     "LeftOut",
+    "check_output",
     "list_cohort",
     "list_corrections",
+    "remove_leftovers",
     "spread_names",
     "tabulate_decisions",
     "write_clusters",

@@ -18,7 +18,7 @@ from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
 from embedkit.quality import Clusters
 from embedkit.report.contact_sheet import encode_png, picture_rows
-from embedkit.report.exports.outputs import whole_folder
+from embedkit.report.exports.folders import whole_folder
 from embedkit.report.files import write_csv
 
 SELECTED, NAMES, MEMBERS = "selected.csv", "names.csv", "members.csv"

@@ -14,15 +14,8 @@ from embedkit.errors import RejectedFile
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
 from embedkit.report.exports.dicom_copy import correct
-from embedkit.report.exports.outputs import (
-    Export,
-    LeftOut,
-    OnProgress,
-    keep_away_from_originals,
-    say_nothing,
-    whole_folder,
-    write_table,
-)
+from embedkit.report.exports.folders import keep_away_from_originals, whole_folder
+from embedkit.report.exports.outputs import Export, LeftOut, OnProgress, say_nothing, write_table
 from embedkit.report.exports.sources import read_source
 from embedkit.review import Consensus, correct_labels
 
@@ -66,6 +59,7 @@ def write_corrected(
     *,
     root: Path | None = None,
     new_uids: bool = False,
+    overwrite: bool = False,
     on_progress: OnProgress = say_nothing,
 ) -> Export:
     """Write a corrected copy of each of `list_corrections`, numbered, and copies.csv, which says which is which.
@@ -76,7 +70,7 @@ def write_corrected(
     Raises
     ------
     UsageError
-        ``output-exists``, ``output-in-source``.
+        ``output-in-source``; else as `whole_folder`.
     IndexFolderError
         Where the folder cannot be written; then nothing is left of it.
     """
@@ -84,7 +78,7 @@ def write_corrected(
     corrections, left_out = list_corrections(index, consensus)
     written: list[dict[str, object]] = []
     moment = datetime.now(UTC)
-    with whole_folder(folder) as place:
+    with whole_folder(folder, overwrite=overwrite) as place:
         for done, correction in enumerate(corrections):
             on_progress(done, len(corrections))
             name = f"{len(written) + 1:06d}.dcm"

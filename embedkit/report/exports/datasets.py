@@ -13,7 +13,7 @@ from embedkit.indexes import Index
 from embedkit.indexes.storage import Put, make_folder, write_atomically, write_bytes
 from embedkit.quality import IssueTable
 from embedkit.report.exports.decision_table import group_readings
-from embedkit.report.exports.outputs import whole_folder
+from embedkit.report.exports.folders import whole_folder
 from embedkit.report.exports.predictions import Prediction, read_predictions
 from embedkit.report.page import encode_webp
 from embedkit.review import Decision, find_consensus, outcome_of
@@ -22,7 +22,9 @@ _NO_REGION = ("out-of-domain", "unusable")
 _SIDE = 256
 
 
-def write_label_studio(folder: Path, index: Index, latest: Sequence[Decision], issues: IssueTable) -> int:
+def write_label_studio(
+    folder: Path, index: Index, latest: Sequence[Decision], issues: IssueTable, *, overwrite: bool = False
+) -> int:
     """Write tasks.json and config.xml for Label Studio, and return the number of tasks.
 
     A task is an image that is a suspect or was decided on, with its picture inside (a data: address): the model's word
@@ -48,13 +50,15 @@ def write_label_studio(folder: Path, index: Index, latest: Sequence[Decision], i
             yield {"data": data, "predictions": _predict(predictions[row]), "annotations": annotations}
 
     choices = sorted({*given, *(p.region for p in predictions.values()), *(d.region for d in latest)} - {""})
-    with whole_folder(folder) as place:
+    with whole_folder(folder, overwrite=overwrite) as place:
         write_atomically(place / "tasks.json", lambda put: _put_list(put, tasks()))
         write_bytes(place / "config.xml", _label_config([*choices, *_NO_REGION]).encode())
     return len(rows)
 
 
-def write_fiftyone(folder: Path, index: Index, latest: Sequence[Decision], issues: IssueTable) -> int:
+def write_fiftyone(
+    folder: Path, index: Index, latest: Sequence[Decision], issues: IssueTable, *, overwrite: bool = False
+) -> int:
     """Write all images of the index as a dataset that `fiftyone.types.FiftyOneDataset` reads; return their number.
 
     samples.json has the fields `given`, `suggested` and `decided`, and the issues as tags; data/ the pictures. Raises
@@ -62,7 +66,7 @@ def write_fiftyone(folder: Path, index: Index, latest: Sequence[Decision], issue
     """
     consensus, predictions = find_consensus(latest), read_predictions(issues)
     facts = index.images.select(["image_id", "region", "patient"]).to_pylist()
-    with whole_folder(folder) as place:
+    with whole_folder(folder, overwrite=overwrite) as place:
         make_folder(place / "data")
 
         def samples() -> Iterable[dict[str, Any]]:

@@ -1,10 +1,8 @@
-"""What all exports share: tables and folders that are there in full or not at all, and what had to be left out."""
+"""What all exports share: tables, and what had to be left out."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embedkit.dicom import REASONS
-from embedkit.errors import UsageError
-from embedkit.indexes import Index
-from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, plain_errors, sync_folder, write_bytes
+from embedkit.indexes.storage import write_bytes
 from embedkit.report.files import write_csv
 
 LEFT_OUT: dict[str, str] = REASONS | {
@@ -75,39 +71,3 @@ def _as_text(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
     return "" if value is None else value
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `folder` at the end; where that is not reached, nothing is left of it.
-
-    Raises
-    ------
-    UsageError
-        ``output-exists`` unless `folder` is absent or empty.
-    IndexFolderError
-        Where it cannot be written.
-    """
-    folder = folder.resolve()
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UsageError("output-exists", f"{folder}: name a folder that is not there yet, or is empty")
-    temporary = folder.with_name(f".{folder.name}{TEMPORARY_SUFFIX}")
-    try:
-        with plain_errors(folder.parent):
-            if temporary.exists():  # of a run that was killed
-                shutil.rmtree(temporary)
-        make_folder(temporary)
-        yield temporary
-        with plain_errors(folder.parent):
-            temporary.rename(folder)
-            sync_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def keep_away_from_originals(folder: Path, index: Index) -> None:
-    """Raise UsageError ``output-in-source`` where `folder` lies in one that holds files of the index."""
-    places = {str(Path(path).parent) for path in index.images["path"].to_pylist()}
-    if any(str(place) in places for place in (folder.resolve(), *folder.resolve().parents)):
-        raise UsageError("output-in-source", f"{folder}: it lies among the original files; name a folder elsewhere")

@@ -19,14 +19,8 @@ from embedkit.errors import RejectedFile
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
 from embedkit.report.exports.coding import OWN_SCHEME, code_region
-from embedkit.report.exports.outputs import (
-    Export,
-    LeftOut,
-    OnProgress,
-    keep_away_from_originals,
-    say_nothing,
-    whole_folder,
-)
+from embedkit.report.exports.folders import keep_away_from_originals, whole_folder
+from embedkit.report.exports.outputs import Export, LeftOut, OnProgress, say_nothing
 from embedkit.report.exports.sources import read_source
 from embedkit.review import Consensus
 
@@ -79,6 +73,7 @@ def write_structured_reports(
     vocabulary: Vocabulary,
     *,
     root: Path | None = None,
+    overwrite: bool = False,
     on_progress: OnProgress = say_nothing,
 ) -> Export:
     """Write a report for each study with decisions that count, numbered.
@@ -90,14 +85,14 @@ def write_structured_reports(
     Raises
     ------
     UsageError
-        ``output-exists``, ``output-in-source``.
+        ``output-in-source``; else as `whole_folder`.
     IndexFolderError
         Where the folder cannot be written; then nothing is left of it.
     """
     keep_away_from_originals(folder, index)
     groups, left_out = _group(index, consensus)
     written = 0
-    with whole_folder(folder) as place:
+    with whole_folder(folder, overwrite=overwrite) as place:
         for done, images in enumerate(groups):
             on_progress(done, len(groups))
             try:
