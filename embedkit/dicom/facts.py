@@ -47,10 +47,8 @@ def read_facts(
 
 def patient_hash(header: Header, key: bytes) -> str:
     """32 hex digits of HMAC-SHA256 under `key` of issuer, a zero byte, and Patient ID; "" where there is no id."""
-    patient_id = header.text("PatientID", longest=1024)
-    if not patient_id:
-        return ""
-    return hash_patient(header.text("IssuerOfPatientID", longest=1024), patient_id, key)
+    patient_id = header.identifier("PatientID")
+    return hash_patient(header.identifier("IssuerOfPatientID"), patient_id, key) if patient_id else ""
 
 
 def hash_patient(issuer: str, patient_id: str, key: bytes) -> str:

@@ -75,6 +75,11 @@ class Header:
             text = "".join(c if c.isprintable() else " " for c in text)
         return " ".join(text.split())[:longest]
 
+    def identifier(self, keyword: str) -> str:
+        """A value that tells one from another, even where no character set tells what it says."""
+        guesses = [] if (text := self.text(keyword, longest=1024)) else guesses_of(self.dataset, keyword)
+        return " ".join(guesses[0].split())[:1024] if guesses else text
+
     def uid(self, keyword: str) -> str:
         """A value that has the shape of a UID (PS3.5 9.1)."""
         text = self.text(keyword, longest=128)

@@ -160,3 +160,12 @@ def test_the_table_of_terms_is_read_in_all_its_sets() -> None:
     page = Path(__file__).with_name("region_terms.toml").read_text(encoding="utf-8")
     for term in (term.strip() for line in page.splitlines() for term in line.split("|")):
         assert read_characters(term.encode(), ["iso8859"]) == term
+
+
+def test_patients_are_told_apart_by_ids_in_unknown_sets(tools: Any) -> None:
+    ids = ["患者一".encode("gb18030"), "患者二".encode("gb18030"), "患者一".encode("gb18030"), b"\xff\xfe\xfd7"]
+    first, second, again, other = (
+        tools.read(file_with(tools, "", PatientID=value), patient_key=b"k").facts.patient for value in ids
+    )
+    assert first == again
+    assert len({first, second, other, ""}) == 4
