@@ -16,6 +16,7 @@ from embedkit.quality.conflicts import HEADER_DOUBT, find_study_conflicts, name_
 from embedkit.quality.duplicates import NO_DUPLICATES, Duplicates, find_duplicates
 from embedkit.quality.estimate import estimate_errors
 from embedkit.quality.evidence import HEADERS, Witness
+from embedkit.quality.groups import KEEP, REPEAT, choose_kept
 from embedkit.quality.patterns import find_patterns
 from embedkit.quality.pictures import Numbers, name_fault, survey_pictures
 from embedkit.quality.ranking import LabelRanking
@@ -73,6 +74,8 @@ class _Findings:
     rare_labels: Mapping[int, RareLabel]
     """By row, those that nobody has judged."""
     duplicates: Duplicates
+    kept: Mapping[int, int]
+    """By row of a repeated image, the one of its group to keep."""
     study_conflicts: Mapping[int, tuple[int, ...]]
     """By row, those of the images in its study that contradict its label."""
     header_conflicts: Mapping[int, str]
@@ -124,13 +127,13 @@ def find_label_issues(
     if len(index.images) == 0:
         raise UsageError("empty-index", "the index holds no image: embed some first")
     spaces, notes = choose_spaces(index, space)
-    names = ("image_id", "sop_instance_uid", "path", "notes", *HEADERS)
+    names = ("image_id", "sop_instance_uid", "path", "notes", "rows", "columns", *HEADERS)
     columns = {name: index.images[name].to_pylist() for name in names}
     findings = _examine(index, columns, spaces, reviewed=reviewed or {}, seed=seed, tell=on_progress)
     labels = findings.screening.labels
     entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
     return IssueTable(
-        _tabulate(entries, labels, columns),
+        _tabulate(entries, findings, columns),
         tuple(entry.row for entry in entries),
         len(index.images),
         (*notes, *findings.screening.notes),
@@ -163,6 +166,7 @@ def _examine(
         instances = columns["sop_instance_uid"]
         found = find_duplicates(graph.twins, instances, survey.thumbnails, index.pictures, partial(tell, "Repeats"))
         duplicates = found.among(~blank)
+    pixels = np.array(columns["rows"], np.int64) * np.array(columns["columns"], np.int64)
     settled = np.isin(np.arange(len(regions)), list(reviewed))
     listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled
     return _Findings(
@@ -172,6 +176,7 @@ def _examine(
         settled,
         {row: label for row, label in rare.items() if not settled[row]},
         duplicates,
+        choose_kept(duplicates, pixels, survey.thumbnails, columns["path"]),
         dict(find_study_conflicts(screening.labels, columns["study_instance_uid"], ~listed)),
         {row: said for row, notes in enumerate(columns["notes"]) if (said := name_header_conflict(notes))},
     )
@@ -249,11 +254,11 @@ def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:
         yield _Entry(row, NEAR_DUPLICATE, float(score[members[0]]), tuple(other[members].tolist()))
 
 
-def _tabulate(entries: list[_Entry], labels: LabelRanking, columns: dict[str, list[str]]) -> pa.Table:
+def _tabulate(entries: list[_Entry], found: _Findings, columns: dict[str, list[str]]) -> pa.Table:
     hidden = {entry.row for entry in entries if entry.issue in (UNUSABLE, OUT_OF_DOMAIN, NOT_CHECKED)}
     return pa.Table.from_pylist(
         [
-            _describe(rank, entry, labels, columns, suggest=entry.row not in hidden)
+            _describe(rank, entry, found, columns, suggest=entry.row not in hidden)
             for rank, entry in enumerate(entries, start=1)
         ],
         schema=SCHEMA,
@@ -261,9 +266,9 @@ def _tabulate(entries: list[_Entry], labels: LabelRanking, columns: dict[str, li
 
 
 def _describe(
-    rank: int, entry: _Entry, labels: LabelRanking, columns: dict[str, list[str]], *, suggest: bool
+    rank: int, entry: _Entry, found: _Findings, columns: dict[str, list[str]], *, suggest: bool
 ) -> dict[str, object]:
-    row = entry.row
+    row, labels = entry.row, found.screening.labels
     suggested, confidence, agreement = _suggest(entry, labels) if suggest else ("", 0.0, 0.0)
     evidence = entry.evidence or [near for near in labels.neighbours[row].tolist() if near >= 0]
     return {
@@ -277,6 +282,8 @@ def _describe(
         "confidence": confidence,
         "neighbour_agreement": agreement,
         "evidence": ";".join(columns["image_id"][near] for near in evidence),
+        "duplicate_group": columns["image_id"][found.kept[row]] if entry.issue == NEAR_DUPLICATE else "",
+        "duplicate_role": (KEEP if found.kept[row] == row else REPEAT) if entry.issue == NEAR_DUPLICATE else "",
     }
 
 

@@ -51,6 +51,8 @@ SCHEMA = pa.schema(
         pa.field("confidence", pa.float64(), nullable=False),
         pa.field("neighbour_agreement", pa.float64(), nullable=False),
         pa.field("evidence", pa.string(), nullable=False),
+        pa.field("duplicate_group", pa.string(), nullable=False),
+        pa.field("duplicate_role", pa.string(), nullable=False),
     ]
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -15,6 +15,7 @@ import numpy as np
 
 from embedkit.indexes import Index
 from embedkit.quality import ISSUES, IssueTable
+from embedkit.quality.groups import KEEP, REPEAT
 from embedkit.quality.pictures import Pictures
 from embedkit.quality.table import NEAR_DUPLICATE, STUDY_CONFLICT
 from embedkit.report.page import encode_webp, fill_page, read_template
@@ -23,7 +24,7 @@ PICTURED = 300
 _SUSPECT_SIDE, _NEIGHBOUR_SIDE = 256, 128
 _NO_SUGGESTION = {"out-of-domain": "none of the regions", "unusable": "nothing to see"}
 _AT_ONCE = 64
-
+_ADVICE = {KEEP: " Of its group, this is the one to keep.", REPEAT: " Another one of its group is the one to keep."}
 
 _HEADINGS = {NEAR_DUPLICATE: "The same exposure as", STUDY_CONFLICT: "Filed otherwise in the same study"}
 
@@ -140,7 +141,8 @@ def _texts(suspect: _Suspect) -> dict[str, str]:
         "rank": f"{fields['rank']}",
         "issue": str(fields["issue"]),
         "uid": str(fields["sop_instance_uid"]),
-        "reason": str(fields["reason"]),
+        "reason": str(fields["reason"]) + _ADVICE.get(str(fields["duplicate_role"]), ""),
+        "group": str(fields["duplicate_group"]),
         "given": suspect.given,
         "suggested": suspect.suggested,
         "known": "" if fields["suggested_region"] else "unknown",

@@ -24,7 +24,10 @@ from embedkit.indexes import Index
 from embedkit.indexes.preparation import prepare_rows
 
 CANARY = b"CANARY^JANE"
-COLUMNS = "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence"
+COLUMNS = (
+    "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence,"
+    "duplicate_group,duplicate_role"
+)
 
 
 def run(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

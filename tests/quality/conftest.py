@@ -50,6 +50,8 @@ class MemoryIndex:
                 "notes": pa.array([[]] * len(regions), pa.list_(pa.string())),
                 "laterality": [""] * len(regions),
                 "view": [""] * len(regions),
+                "rows": pa.array([2000] * len(regions), pa.int32()),
+                "columns": pa.array([1500] * len(regions), pa.int32()),
             }
         )
         self.spaces = {"simclr": SimpleNamespace(encoder="0" * 64, preprocessing="1")}

@@ -20,7 +20,10 @@ from embedkit.quality.table import SCHEMA
 
 from .conftest import Archive, MemoryIndex, draw_exposure
 
-COLUMNS = "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence"
+COLUMNS = (
+    "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence,"
+    "duplicate_group,duplicate_role"
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,20 @@ def test_evidence_is_five_images_of_other_patients_or_the_twin(archive, issues):
         else:
             assert len(evidence) == 5
             assert patients[place] not in [patients[near] for near in evidence]
+
+
+def test_of_images_of_one_exposure_one_is_to_be_kept(archive, issues):
+    ids = archive.index.images["image_id"].to_pylist()
+    groups = {}
+    for place, row in zip(issues.rows, issues.table.to_pylist(), strict=True):
+        if row["issue"] == "near-duplicate":
+            groups.setdefault(row["duplicate_group"], []).append((ids[place], row["duplicate_role"]))
+        else:
+            assert (row["duplicate_group"], row["duplicate_role"]) == ("", "")
+    pairs = {frozenset((ids[one], ids[two])) for one, two in zip(archive.twin, archive.original, strict=True)}
+    assert {frozenset(name for name, _ in members) for members in groups.values()} == pairs
+    for kept, members in groups.items():
+        assert [name for name, role in members if role == "keep"] == [kept]
 
 
 def test_all_images_adds_a_row_for_each_without_an_issue(archive, issues):

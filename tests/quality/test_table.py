@@ -7,7 +7,7 @@ from embedkit.errors import UsageError
 from embedkit.quality import IssueTable, read_issues
 from embedkit.quality.table import SCHEMA
 
-ROW = (1, "1.2.3", "/dump/a", "mislabelled", "hand", "knee", 0.75, 0.5, 0.25, "1.2.4;1.2.5")
+ROW = (1, "1.2.3", "/dump/a", "mislabelled", "hand", "knee", 0.75, 0.5, 0.25, "1.2.4;1.2.5", "1.2.4", "repeat")
 
 
 def table_of(*rows):
@@ -18,7 +18,7 @@ def table_of(*rows):
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_what_is_written_is_read_again(suffix, tmp_path):
-    formula = (2, "1.2.6", '/dump/é, "b"\n', "none", "=1+1", "-", 0.5, 0.0, 0.0, "")
+    formula = (2, "1.2.6", '/dump/é, "b"\n', "none", "=1+1", "-", 0.5, 0.0, 0.0, "", "", "")
     issues = table_of(ROW, formula, (*formula[:4], "'tis", "", *formula[6:]))
     path = tmp_path / f"issues.{suffix}"
     getattr(issues, f"write_{suffix}")(path)

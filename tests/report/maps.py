@@ -55,5 +55,7 @@ def write_issues(path, entries):
         writer = csv.writer(file)
         writer.writerow(SCHEMA.names)
         for rank, (row, issue, region, score) in enumerate(sorted(entries, key=lambda entry: -entry[3]), start=1):
-            writer.writerow([rank, f"1.2.826.{row}", "/dump/é\n.dcm", issue, "hand", region, score, 0.5, 0.5, ""])
+            writer.writerow(
+                [rank, f"1.2.826.{row}", "/dump/é\n.dcm", issue, "hand", region, score, 0.5, 0.5, "", "", ""]
+            )
     return path

@@ -65,7 +65,7 @@ def ranking(archive: Archive) -> IssueTable:
         for issue, suggested, confidence in WORDS.get(image_id, [("none", region, 1.0)]):
             rows.append(row)
             entries.append(
-                dict.fromkeys(("sop_instance_uid", "path", "given_region", "evidence"), "")
+                dict.fromkeys(SCHEMA.names, "")
                 | {"rank": len(rows), "score": 0.5, "neighbour_agreement": 1.0}
                 | {"issue": issue, "suggested_region": suggested, "confidence": confidence}
             )

@@ -26,7 +26,7 @@ class PageIndex:
         return np.array([int(name.rsplit(".", 1)[1]) for name in image_ids], np.int64)
 
 
-def make_page(count=8, region="hand", suggested="knee", issue="mislabelled", notes=(), **options):
+def make_page(count=8, region="hand", suggested="knee", issue="mislabelled", notes=(), *, group=("", ""), **options):
     rows = [
         dict(
             zip(
@@ -42,6 +42,7 @@ def make_page(count=8, region="hand", suggested="knee", issue="mislabelled", not
                     0.8,
                     0.7,
                     "1.2.0;1.2.1",
+                    *group,
                 ),
                 strict=True,
             )
@@ -114,3 +115,10 @@ def test_filters_offer_what_there_is():
     elements = Elements(make_page())
     assert [choice["value"] for choice in elements.named("input")] == ["mislabelled"]
     assert [option["value"] for option in elements.named("option")] == ["", "hand → knee"]
+
+
+def test_the_page_says_which_image_of_a_group_to_keep():
+    page = make_page(1, issue="near-duplicate", group=("1.2.0", "keep"))
+    assert 'data-group="1.2.0"' in page
+    assert "this is the one to keep" in page
+    assert "is the one to keep" in make_page(1, issue="near-duplicate", group=("1.2.7", "repeat"), pictured=1)
