@@ -26,6 +26,7 @@ from embedkit.dicom.cut_short import check_rows
 from embedkit.dicom.decoders import decode_codestream, decode_slowly, has_planes
 from embedkit.dicom.header import Header
 from embedkit.dicom.layout import PixelLayout, take_stored_values
+from embedkit.dicom.memory import check_memory
 from embedkit.dicom.native import decode_native
 from embedkit.dicom.pixel_data import Encoding, PixelData, find_frames
 from embedkit.dicom.reasons import reject
@@ -149,6 +150,7 @@ class FrameReader:
                 raise
             except Exception:  # noqa: S112 (what a codec raises is its own affair: the next one tries)
                 continue
+        check_memory(self.layout.frame_bytes)
         if stream.coding == "jpeg-ls":  # other decoders than CharLS make up what is missing
             raise reject("decode-failed")
         syntax = self._header.transfer_syntax
@@ -191,6 +193,7 @@ class FrameReader:
         except MemoryError:
             raise
         except Exception as error:
+            check_memory(self.layout.frame_bytes)
             raise reject("decode-failed") from error
         self.notes["second-decoder"] = None
         return decoded

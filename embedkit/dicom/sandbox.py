@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from embedkit.dicom.memory import check_memory
 from embedkit.dicom.reasons import REASONS, reject
 from embedkit.errors import RejectedFile
 
@@ -56,9 +57,17 @@ def _attempt(function: Callable[[Any], object], item: object, timeout_s: float) 
     except MemoryError:
         return pickle.dumps(reject("out-of-memory"))
     except Exception as error:  # a bug, but it must not cost the other files; its text may hold a header's values
-        return pickle.dumps(RejectedFile("unexpected-error", f"{REASONS['unexpected-error']} {_where(error)}"))
+        return pickle.dumps(_explain(error))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _explain(error: Exception) -> RejectedFile:
+    try:
+        check_memory(0)
+    except MemoryError:
+        return reject("out-of-memory")
+    return RejectedFile("unexpected-error", f"{REASONS['unexpected-error']} {_where(error)}")
 
 
 def _where(error: BaseException) -> str:

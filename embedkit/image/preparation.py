@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from embedkit.dicom.files import FoundFile
 from embedkit.dicom.instance import InstanceFacts
-from embedkit.dicom.reading import ReadingOptions, load_content, read_content
+from embedkit.dicom.memory import check_memory
+from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content
+from embedkit.dicom.reasons import reject
 from embedkit.errors import RejectedFile
 from embedkit.image.picture import clean
 
@@ -37,8 +39,22 @@ def prepare_file(found: FoundFile, options: ReadingOptions) -> PreparedFile:
     try:
         content = load_content(found, options)
         digest = content.blake3
-        read = read_content(content, options)
+        read = _read(content, options)
     except RejectedFile as rejection:
         return PreparedFile(digest, None, reason=rejection.reason)
     pictures = tuple(clean(frame) for frame in read.frames)
     return PreparedFile(digest, read.facts, pictures, notes=read.notes)
+
+
+def _read(content: FileContent, options: ReadingOptions) -> ReadFile:
+    """Read a file in memory; raises `RejectedFile` ``out-of-memory`` where it may seem damaged for want of memory."""
+    try:
+        return read_content(content, options)
+    except MemoryError as error:
+        raise reject("out-of-memory") from error
+    except Exception:
+        try:
+            check_memory(len(content.data))
+        except MemoryError as error:
+            raise reject("out-of-memory") from error
+        raise
