@@ -189,13 +189,11 @@ class _Exports:
         rules: CohortRules,
     ) -> None:
         """What needs the model's word, after what reviewers agreed on."""
-        from embedkit.quality import find_label_issues
         from embedkit.report.exports import list_cohort, write_fiftyone, write_label_studio, write_table
-        from embedkit.review import settle_rows
+        from embedkit.review import find_open_issues
 
         self._console.note("ranking the images")
-        settled = settle_rows(self._index, self._consensus)
-        issues = find_label_issues(self._index, space=space, all_images=True, reviewed=settled, seed=seed)
+        issues = find_open_issues(self._index, self._latest, space=space, all_images=True, seed=seed)
         if label_studio:
             count = write_label_studio(label_studio, self._index, self._latest, issues, overwrite=self._overwrite)
             self._written.append((label_studio, count, "tasks"))

@@ -31,10 +31,14 @@ def find_label_issues(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rank the suspects: wrong labels, foreign, unusable and repeated images, missing labels."""
+    """Rank the suspects: wrong labels, foreign, unusable and repeated images, missing labels.
+
+    Heeds what reviewers decided: images that they settled are left out, and the others are ranked by that too.
+    """
+    from embedkit.cli.loading import read_decisions
     from embedkit.errors import UsageError
     from embedkit.indexes import Index
-    from embedkit.quality import find_label_issues as find
+    from embedkit.review import find_open_issues
 
     console = Console(as_json, quiet)
     outputs = out or []
@@ -42,8 +46,9 @@ def find_label_issues(
         if path.suffix not in (".csv", ".parquet", ".html"):
             raise UsageError("output-format", f"{path}: end the name in .csv, .parquet or .html")
     opened = Index.open(index)
+    decisions = read_decisions(index)
     with console.stages() as tell:
-        issues = find(opened, space=space, all_images=all_images, seed=seed, on_progress=tell)
+        issues = find_open_issues(opened, decisions, space=space, all_images=all_images, seed=seed, on_progress=tell)
     for path in outputs:
         write_issues(path, opened, issues)
     console.document(document_of(issues))

@@ -156,7 +156,8 @@ def _examine(
     survey = survey_pictures(len(regions), index.stored_pictures, partial(tell, "Pictures"))
     blank = survey.shows_nothing
     vectors = {space: index.vectors(space) for space in spaces}
-    labels = np.where(blank, "", regions)
+    settled = np.isin(np.arange(len(regions)), list(reviewed))
+    labels = np.where(blank & ~settled, "", regions)  # a person saw something
     known = {*labels.tolist()}
     rare = find_rare_labels(labels.tolist(), columns["patient"])
     verdicts = {row: region if region in known else "" for row, region in reviewed.items()}
@@ -167,7 +168,6 @@ def _examine(
         found = find_duplicates(graph.twins, instances, survey.thumbnails, index.pictures, partial(tell, "Repeats"))
         duplicates = found.among(~blank)
     pixels = np.array(columns["rows"], np.int64) * np.array(columns["columns"], np.int64)
-    settled = np.isin(np.arange(len(regions)), list(reviewed))
     listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled
     return _Findings(
         screening,
@@ -200,11 +200,12 @@ def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
     labels, foreign, doubt = found.screening.labels, found.screening.foreign, found.wrong
     blank = (found.unusable > 0.5) & ~found.settled
     out = (foreign > 0.5) & ~blank
+    wrong = labels.is_issue & ~out  # of an image that a person called foreign, the label is wrong too
     rare = np.isin(np.arange(len(blank)), list(found.rare_labels))
     for flags, issue, score in (
         (blank, UNUSABLE, found.unusable),
         (out, OUT_OF_DOMAIN, foreign),
-        (labels.is_issue, MISLABELLED, found.screening.wrong),
+        (wrong, MISLABELLED, found.screening.wrong),
         (found.missing, MISSING_LABEL, 1 - labels.confidence),
     ):
         for row in np.flatnonzero(flags).tolist():
@@ -219,7 +220,7 @@ def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
     repeats = list(_list_duplicates(found.duplicates))
     yield from repeats
     if all_images:
-        judged = blank | out | labels.is_issue | found.missing | rare
+        judged = blank | out | wrong | found.missing | rare
         for row in np.flatnonzero(~judged & ~labels.checked).tolist():
             yield _Entry(row, NOT_CHECKED, 0.0)
         judged[[entry.row for entry in repeats]] = True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -86,6 +86,18 @@ class IssueTable:
         """Rows of each issue, in the order of `ISSUES`."""
         found = self.table["issue"].to_pylist()
         return {issue: found.count(issue) for issue in ISSUES}
+
+    def without(self, rows: Collection[int]) -> IssueTable:
+        """The same without the suspects of these rows of the index, ranked anew."""
+        places = [place for place, row in enumerate(self.rows) if row not in rows]
+        table = self.table.take(pa.array(places, pa.int64()))
+        ranks = pa.array(range(1, len(places) + 1), pa.int64())
+        return replace(
+            self,
+            table=table.set_column(0, SCHEMA.field("rank"), ranks),
+            rows=tuple(self.rows[place] for place in places),
+            reasons=tuple(self.reasons[place] for place in places) if self.reasons else (),
+        )
 
     def to_csv(self) -> str:
         """The table as CSV (RFC 4180); a text that a spreadsheet would run as a formula has an apostrophe before it."""

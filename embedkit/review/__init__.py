@@ -9,7 +9,7 @@ from embedkit.review.agreement import Agreement, Consensus, find_consensus, meas
 from embedkit.review.decisions import VERDICTS, Decision, Decisions
 
 if TYPE_CHECKING:
-    from embedkit.review.ranking import rank_suspects
+    from embedkit.review.ranking import find_open_issues, rank_suspects
     from embedkit.review.server import ReviewSettings, serve_review
     from embedkit.review.suspects import Suspect, correct_labels, list_suspects, read_suspects, settle_rows
 
@@ -17,6 +17,7 @@ _MODULES = {
     "ReviewSettings": "server",
     "Suspect": "suspects",
     "correct_labels": "suspects",
+    "find_open_issues": "ranking",
     "list_suspects": "suspects",
     "rank_suspects": "ranking",
     "read_suspects": "suspects",
@@ -34,6 +35,7 @@ __all__ = [
     "Suspect",
     "correct_labels",
     "find_consensus",
+    "find_open_issues",
     "list_suspects",
     "measure_agreement",
     "outcome_of",

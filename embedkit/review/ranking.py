@@ -4,23 +4,59 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from embedkit.dicom import WorkerPool
 from embedkit.indexes import Index
-from embedkit.quality import find_label_issues
+from embedkit.quality import IssueTable, find_label_issues
+from embedkit.quality.screening import Tell, say_nothing
 from embedkit.review.agreement import find_consensus
-from embedkit.review.decisions import SKIP, Decisions
+from embedkit.review.decisions import SKIP, Decision, Decisions
 from embedkit.review.suspects import Suspect, list_suspects, settle_rows
 
 DECISIONS_BETWEEN = 10
 """A ranking costs seconds to minutes of a core, and a single decision moves little."""
 
 
+def find_open_issues(
+    index: Index,
+    latest: Iterable[Decision],
+    *,
+    space: str | Sequence[str] | None = None,
+    all_images: bool = False,
+    seed: int = 0,
+    on_progress: Tell = say_nothing,
+) -> IssueTable:
+    """Find label issues, heeding the decisions that stand (`Decisions.latest`); the notes say how many were heeded.
+
+    What reviewers agreed on settles those images and sharpens the scores of all others. Settled images are left out,
+    or with `all_images` listed as settled, with the score 0 or 1. Other arguments and errors as of `find_label_issues`.
+    """
+    consensus = find_consensus(latest)
+    reviewed = settle_rows(index, consensus)
+    issues = find_label_issues(
+        index, space=space, all_images=all_images, reviewed=reviewed, seed=seed, on_progress=on_progress
+    )
+    heeded = (*issues.notes, *_say_what_was_heeded(len(reviewed), sum(one.disputed for one in consensus.values())))
+    return replace(issues if all_images else issues.without(reviewed), notes=heeded)
+
+
+def _say_what_was_heeded(settled: int, disputed: int) -> Iterator[str]:
+    if settled:
+        yield f"Heeded what reviewers decided: {_count(settled)} settled."
+    if disputed:
+        yield f"Ranked as if nobody had read them: {_count(disputed)} on which reviewers disagree."
+
+
+def _count(images: int) -> str:
+    return f"{images:,} image{'s' * (images != 1)}"
+
+
 def rank_suspects(path: Path, space: str | None = None) -> list[Suspect]:
-    """Rank the suspects of the index at `path`; what reviewers agreed on settles those images and sharpens the rest.
+    """Rank the suspects of the index at `path`, heeding its decisions as `find_open_issues` does.
 
     Images that somebody decided on are left out, unless they only skipped them. Raises as `find_label_issues` does.
     """
@@ -28,8 +64,7 @@ def rank_suspects(path: Path, space: str | None = None) -> list[Suspect]:
     with Decisions.open(path, read_only=True) as decisions:
         latest = decisions.latest()
     decided = {decision.image_id for decision in latest if decision.verdict != SKIP}
-    reviewed = settle_rows(index, find_consensus(latest))
-    found = list_suspects(index, find_label_issues(index, space=space, all_images=True, reviewed=reviewed))
+    found = list_suspects(index, find_open_issues(index, latest, space=space, all_images=True))
     return [suspect for suspect in found if suspect.image_id not in decided]
 
 

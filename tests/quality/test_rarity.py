@@ -137,7 +137,7 @@ def test_in_an_archive_of_one_region_repeats_and_what_people_said_are_still_list
         (3, "near-duplicate"),
         (7, "near-duplicate"),
         (11, "out-of-domain"),
-    } | {(row, "mislabelled") for row in found.rows if row == 11 and len(issues_of(found, 11)) > 1}
+    }
 
 
 def test_a_region_of_one_patient_is_not_checked_and_the_others_are():
