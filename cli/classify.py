@@ -56,7 +56,6 @@ def classify(
     """
     from embedkit.errors import UsageError
     from embedkit.heads import load_head
-    from embedkit.indexes import Index
     from embedkit.quality import fit_index_classifier
 
     console = Console(as_json, quiet)
@@ -64,14 +63,14 @@ def classify(
         raise UsageError("output-format", f"{out}: end the name in .csv")
     if head and space:
         raise UsageError("two-heads", "a head file names its own spaces: leave --space out")
-    fitted = load_head(head) if head else fit_index_classifier(Index.open(index), space=space)
+    fitted = load_head(head) if head else fit_index_classifier(console.open_index(index), space=space)
     rejected: list[tuple[str, str]] = []
     if sources:
         rows = _classify_files(fitted, sources, encoder or [], modality, workers, rejected)
         if not rows and not rejected:  # an empty folder must not pass for a sure one
             raise UsageError("no-image", f"{', '.join(map(str, sources))}: there is no file to classify")
     else:
-        rows = _classify_index(Index.open(index), fitted, all_images)
+        rows = _classify_index(console.open_index(index), fitted, all_images)
     _show(console, fitted, rows, rejected, out)
 
 

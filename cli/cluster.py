@@ -26,12 +26,11 @@ def cluster(
 
     Fill in the column region of names.csv (leave mixed clusters empty), then `embedkit label-clusters` reads it.
     """
-    from embedkit.indexes import Index
     from embedkit.quality import find_clusters
     from embedkit.report.exports import write_clusters
 
     console = Console(as_json, quiet)
-    opened = Index.open(index)
+    opened = console.open_index(index)
     console.note("looking for clusters")
     found = find_clusters(opened.vectors(space), clusters, seed=seed)
     write_clusters(out, opened, found)

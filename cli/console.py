@@ -7,8 +7,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from embedkit.indexes import Index
 
 _LINE_EVERY_S = 10.0
 _NO_LIMIT = 10_000
@@ -33,10 +37,23 @@ class Console:
 
     as_json: bool = False
     quiet: bool = False
+    index_notes: list[str] = field(default_factory=list)
+    """What was found wrong with the index so far; `document` says it under this name too."""
+
+    def open_index(self, path: Path) -> Index:
+        """Open an index; what is found wrong with it is said when it comes up."""
+        from embedkit.indexes import Index
+
+        def tell(note: str) -> None:
+            self.index_notes.append(note)
+            self.note(note)
+
+        return Index.open(path, on_note=tell)
 
     def document(self, document: dict[str, Any]) -> None:
         """With `--json`: the one document on stdout."""
         if self.as_json:
+            document = document | ({"index_notes": self.index_notes} if self.index_notes else {})
             readable = sys.stdout.encoding.lower().startswith("utf")
             sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not readable) + "\n")
 

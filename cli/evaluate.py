@@ -71,7 +71,6 @@ def evaluate(
     )
     from embedkit.evaluation.attention import measure_attention
     from embedkit.heads import save_head
-    from embedkit.indexes import Index
     from embedkit.report import to_summary, write_attention, write_evaluation
 
     console = Console(as_json, quiet)
@@ -83,7 +82,7 @@ def evaluate(
         raise UsageError("one-fold", "--folds needs 2 or more, or 0 for one split")
     fractions = tuple(sorted(fraction)) if fraction else FRACTIONS
     settings = EvaluationSettings(folds, fractions if draws else (), draws, seed)
-    opened = Index.open(index)
+    opened = console.open_index(index)
     looked_by = (
         {name: encoder_source(opened, name, encoder or ()) for name in space or opened.spaces} if attention else {}
     )

@@ -34,13 +34,12 @@ def explain(
     """Draw what in a radiograph speaks for a region, by Guided Grad-CAM."""
     from embedkit.cli.loading import explainer_of, find_image
     from embedkit.errors import UsageError
-    from embedkit.indexes import Index
     from embedkit.report import write_explanation
 
     console = Console(as_json, quiet)
     if out.suffix not in (".png", ".svg"):
         raise UsageError("output-format", f"{out}: end the name in .png or .svg")
-    opened = Index.open(index)
+    opened = console.open_index(index)
     image = find_image(opened, query, modality)
     found = explainer_of(opened, space, encoder).explain(image.picture[None], region)
     write_explanation(out, image.picture, found)

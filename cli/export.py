@@ -67,7 +67,6 @@ def export(
     """Write decisions and labels for other systems: tables, DICOM copies and reports, datasets, cohorts."""
     from embedkit.dicom import Vocabulary
     from embedkit.errors import UsageError
-    from embedkit.indexes import Index
     from embedkit.report.exports import CohortRules
 
     tables, cohorts = out or [], cohort or []
@@ -82,7 +81,8 @@ def export(
     if root is not None and not root.is_dir():
         raise UsageError("root-not-found", f"{root}: no such folder")
     names = Vocabulary.load(vocabulary)
-    work = _Exports(Console(as_json, quiet), Index.open(index), names, root, overwrite=overwrite)
+    console = Console(as_json, quiet)
+    work = _Exports(console, console.open_index(index), names, root, overwrite=overwrite)
     work.prepare([*tables, *cohorts], folders)
     work.check_regions(region or [])
     for path in tables:

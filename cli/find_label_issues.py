@@ -37,7 +37,6 @@ def find_label_issues(
     """
     from embedkit.cli.loading import read_decisions
     from embedkit.errors import UsageError
-    from embedkit.indexes import Index
     from embedkit.review import find_open_issues
 
     console = Console(as_json, quiet)
@@ -45,7 +44,7 @@ def find_label_issues(
     for path in outputs:
         if path.suffix not in (".csv", ".parquet", ".html"):
             raise UsageError("output-format", f"{path}: end the name in .csv, .parquet or .html")
-    opened = Index.open(index)
+    opened = console.open_index(index)
     decisions = read_decisions(index)
     with console.stages() as tell:
         issues = find_open_issues(opened, decisions, space=space, all_images=all_images, seed=seed, on_progress=tell)

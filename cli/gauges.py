@@ -74,9 +74,8 @@ def _find(
     from embedkit.cli.loading import check_regions
     from embedkit.dicom import Vocabulary
     from embedkit.image.gauges import find_gauges
-    from embedkit.indexes import Index
 
-    opened = Index.open(index)
+    opened = console.open_index(index)
     given = opened.images["region"].to_pylist()
     check_regions("--region", regions, {*given}, Vocabulary.load())
     rows = np.array([row for row, name in enumerate(given) if not regions or name in regions], np.int64)

@@ -19,10 +19,10 @@ def info(
     quiet: Quiet = False,
 ) -> None:
     """Show what is in the index: regions, spellings and what each became, rejected files, vector spaces."""
-    from embedkit.indexes import REASONS, Index
+    from embedkit.indexes import REASONS
 
     console = Console(as_json, quiet)
-    opened = Index.open(index)
+    opened = console.open_index(index)
     columns = (opened.images[name].to_pylist() for name in ("given", "region", "region_source"))
     spellings = Counter(zip(*columns, strict=True))
     regions = Counter(opened.images["region"].to_pylist())

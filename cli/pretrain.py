@@ -119,12 +119,12 @@ def _augmentation(strength: str, any_orientation: bool, no_gauges: bool) -> Augm
 def _read_pictures(
     console: Console, index: Path, scratch: Path, settings: PretrainingSettings, without: Path | None
 ) -> TrainingSet:
-    from embedkit.indexes import Index, read_image_ids, training_set
+    from embedkit.indexes import read_image_ids, training_set
 
     labelled = settings.method == "supervised"
     left_out = read_image_ids(without) if without else set()
     with console.progress("Reading") as advance:
-        return training_set(Index.open(index), scratch, labelled=labelled, without=left_out, on_picture=advance)
+        return training_set(console.open_index(index), scratch, labelled=labelled, without=left_out, on_picture=advance)
 
 
 def _by_machine(

@@ -49,7 +49,6 @@ def report(
 ) -> None:
     """Report on the archive: what is in it, what is suspected, what the review changed; and draw a map of it."""
     from embedkit.cli.loading import read_decisions
-    from embedkit.indexes import Index
     from embedkit.quality import find_label_issues
     from embedkit.report import make_map, make_report, write_report, write_report_tables
     from embedkit.review import correct_labels, find_consensus
@@ -57,7 +56,7 @@ def report(
     console = Console(as_json, quiet)
     outputs = map_to or []
     _check(out, tables, outputs)
-    opened = Index.open(index)
+    opened = console.open_index(index)
     decisions = read_decisions(index)
     made: Report | None = None
     ranked: Path | IssueTable | None = issues

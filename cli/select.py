@@ -29,13 +29,12 @@ def select(
     Fill in the column region of selected.csv, then `embedkit label` reads it.
     """
     from embedkit.cli.loading import read_decisions
-    from embedkit.indexes import Index
     from embedkit.quality import select_images
     from embedkit.report.exports import write_selection
     from embedkit.review import find_consensus, settle_rows
 
     console = Console(as_json, quiet)
-    opened = Index.open(index)
+    opened = console.open_index(index)
     reviewed = settle_rows(opened, find_consensus(read_decisions(index)))
     console.note("looking at the pictures")
     chosen = select_images(opened, budget, space=space, reviewed=reviewed, seed=seed)

@@ -38,12 +38,11 @@ def similar(
 ) -> None:
     """Find the radiographs nearest to a file or to an image of the index."""
     from embedkit.errors import UsageError
-    from embedkit.indexes import Index
 
     console = Console(as_json, quiet)
     if sheet and sheet.suffix != ".png":
         raise UsageError("output-format", f"{sheet}: end the name in .png")
-    opened = Index.open(index)
+    opened = console.open_index(index)
     row = opened.find(query)
     if row is None:
         from embedkit.cli.loading import encoder_of, find_image

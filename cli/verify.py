@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
 
 
-def verify(index: IndexPath = DEFAULT_INDEX, as_json: AsJson = False, quiet: Quiet = False) -> None:
+def verify(
+    index: IndexPath = DEFAULT_INDEX,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="First rebuild a damaged newest manifest from the files that stand, and all derived files."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
     """Check every file of the index against its checksum; exit code 1 where something is wrong."""
+    from embedkit.indexes import repair as repair_index
     from embedkit.indexes import verify as verify_index
 
     console = Console(as_json, quiet)
+    repaired = repair_index(index) if repair else []
     problems = verify_index(index)
-    console.document({"index": str(index), "problems": problems})
+    console.document({"index": str(index), "problems": problems, "repaired": repaired})
+    for line in repaired:
+        console.line(line)
     for problem in problems:
         console.line(problem)
     console.line("every file is as it was written" if not problems else f"{len(problems):,} problems")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
     from embedkit.indexes.progress import EmbedReport, Progress
     from embedkit.indexes.reasons import REASONS
+    from embedkit.indexes.repairing import repair
     from embedkit.indexes.training import read_image_ids, training_set
     from embedkit.indexes.verification import verify
 
@@ -36,6 +37,7 @@ _MODULES = {
     "label_images": "labelling",
     "labels_from_folders": "overlay",
     "read_image_ids": "training",
+    "repair": "repairing",
     "training_set": "training",
     "verify": "verification",
 }
@@ -59,6 +61,7 @@ __all__ = [
     "label_images",
     "labels_from_folders",
     "read_image_ids",
+    "repair",
     "training_set",
     "verify",
 ]

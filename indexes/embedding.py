@@ -15,19 +15,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from embedkit.dicom import FoundFile, InstanceFacts, LabelTable, ReadingOptions, WorkerPool, find_files
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import catalogue
 from embedkit.indexes.catalogue import Catalogue, is_gone
+from embedkit.indexes.derived import refresh_table, update_spaces
 from embedkit.indexes.encoding import fill_space, space_of
 from embedkit.indexes.image_rows import ImageRow, path_text
 from embedkit.indexes.image_table import ImageTable, read_columns
-from embedkit.indexes.labelling import LabelReport, lay_labels, refresh_table
+from embedkit.indexes.labelling import LabelReport, lay_labels
 from embedkit.indexes.manifest import read_newest_manifest
 from embedkit.indexes.overlay import LabelSource
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
@@ -123,7 +122,7 @@ def embed(
                 vocabulary = reading.vocabulary or Vocabulary.load()
                 labelled = lay_labels(writer, labels, vocabulary, roots=walk.roots, replace=replace_labels)
             table = refresh_table(writer)
-            _fit_spaces(writer, table, on_progress)
+            update_spaces(writer, table, on_progress)
     return _report(walk, table, labelled, seconds, forgotten=len(_forgotten(walk, settings)))
 
 
@@ -188,30 +187,6 @@ def _add_files(
 def _forgotten(walk: Walk, settings: EmbedSettings) -> tuple[str, ...]:
     """The paths that are to be taken out of the index."""
     return walk.vanished if settings.forget_vanished and (settings.forget_most or not walk.most_vanished) else ()
-
-
-def _fit_spaces(writer: IndexWriter, table: ImageTable, on_progress: ReportProgress | None) -> None:
-    """Bring FAISS files and neighbour graphs up to date."""
-    ids = np.sort(table.ids)
-    for name in writer.manifest.spaces:
-        _fit_derived(writer, ids, name, on_progress)
-
-
-def _fit_derived(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_progress: ReportProgress | None) -> None:
-    """Bring what is derived from a space up to date; left as it is where some shard lacks vectors of the space."""
-    from embedkit.indexes import graph, search  # noqa: PLC0415 (FAISS takes long to import)
-
-    if not all(space in shard.vectors for shard in writer.manifest.shards):
-        return
-    folder, tell = writer.folder, advance_in(f"Search index of {space}", on_progress)
-    found, as_stored = search.load(folder, writer.manifest, space, ids, on_progress=tell)
-    if not as_stored:
-        writer.set_search(space, found)
-    del found  # a gigabyte, where there are a million images
-    tell = advance_in(f"Neighbours in {space}", on_progress)
-    near, as_stored = graph.load(folder, writer.manifest, space, ids, scratch=folder, on_progress=tell)
-    if not as_stored:
-        writer.set_graph(space, near)
 
 
 def _report(

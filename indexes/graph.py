@@ -15,15 +15,15 @@ import numpy as np
 import pyarrow as pa
 
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.checked_files import Tell, open_checked, say_nothing, tell_unusable
 from embedkit.indexes.columns import number_lists, numbers, to_numbers, whole
-from embedkit.indexes.manifest import Manifest, graph_name
+from embedkit.indexes.manifest import GraphFile, Manifest, graph_name
 from embedkit.indexes.nearest import EXACT_BELOW, Found, Ints, NearestOfAll, Rearrange, merge, nearest_among
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.scratch_vectors import ScratchVectors
 from embedkit.indexes.search import ReadVectors
 from embedkit.indexes.shards import read_table, write_table
-from embedkit.indexes.storage import sha256_of
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
 
 NEIGHBOURS = 20
@@ -59,32 +59,44 @@ def load(
     exact_below: int = EXACT_BELOW,
     scratch: Path | None = None,
     on_progress: Advance | None = None,
+    tell: Tell = say_nothing,
 ) -> tuple[Graph, bool]:
-    """Return the graph of exactly `ids`, ascending, and whether its file is just that; else it was made by `fit`."""
+    """Return the graph of exactly `ids`, ascending, and whether its file is just that; else it was made by `fit`.
+
+    `tell` is told where there is a file that cannot be used.
+    """
     entry = manifest.graphs.get(space)
-    earlier = (
-        read_graph(folder / graph_name(space, entry.number), entry.sha256, entry.recall, NEIGHBOURS) if entry else None
-    )
-    if earlier and entry and entry.ids == digest_ids(ids):
-        return earlier, True
+    earlier = read_graph(folder, space, entry) if entry else None
+    if entry and entry.ids == digest_ids(ids):
+        if earlier and np.array_equal(earlier.ids, ids):
+            return earlier, True
+        earlier = None
+        tell_unusable(folder / graph_name(space, entry.number), tell)
     read = partial(read_vectors_by_shard, folder, manifest, space)
     dimension = manifest.spaces[space].dimension
     found = fit(earlier, ids, dimension, read, exact_below=exact_below, scratch=scratch, on_progress=on_progress)
     return found, False
 
 
-def read_graph(path: Path, sha256: str, recall: float, k: int) -> Graph | None:
-    """Return the graph in `path`, or None where the file is missing or not what was written."""
+def read_graph(folder: Path, space: str, entry: GraphFile, k: int = NEIGHBOURS) -> Graph | None:
+    """Return the graph in a file, or None where the file is missing or not what was written."""
     schema = pa.schema([("id", pa.int64()), ("near", pa.list_(pa.int64(), k)), ("cosine", pa.list_(pa.float32(), k))])
+    name = graph_name(space, entry.number)
+    file = open_checked(folder, name, entry.sha256)
     try:
-        if sha256_of(path) != sha256:
-            return None
-        table = read_table(path, schema).combine_chunks()
-    except (OSError, IndexFolderError):
+        table = read_table(folder / name, schema, data=file.data).combine_chunks() if file else None
+    except IndexFolderError:
         return None
-    near, cosines = (whole(table[name]).flatten() for name in ("near", "cosine"))
+    if table is None:
+        return None
+    near, cosines = (whole(table[column]).flatten() for column in ("near", "cosine"))
     ids = to_numbers(table["id"], np.int64)
-    return Graph(ids, to_numbers(near, np.int64).reshape(-1, k), to_numbers(cosines, np.float32).reshape(-1, k), recall)
+    if np.any(np.diff(ids) <= 0) or not len(near) == len(cosines) == k * len(ids):
+        return None
+    near = to_numbers(near, np.int64).reshape(-1, k)
+    if len(ids) and (near.min() < -1 or near.max() > ids[-1]):
+        return None
+    return Graph(ids, near, to_numbers(cosines, np.float32).reshape(-1, k), entry.recall)
 
 
 def fit(

@@ -18,11 +18,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from embedkit.indexes.checked_files import Bytes, CheckedFile, Tell, open_checked, say_nothing, tell_unusable
 from embedkit.indexes.columns import flags, numbers, to_numbers
 from embedkit.indexes.manifest import Manifest, labels_name, table_name
 from embedkit.indexes.rows import read_live_rows
 from embedkit.indexes.shards import FACTS_SCHEMA
-from embedkit.indexes.storage import Put, is_as_written, write_atomically
+from embedkit.indexes.storage import Put, write_atomically
 
 _ID, _HEADER_REGION, _BY_IMAGE_ID = "id", "header_region", "by_image_id"
 TABLE_SCHEMA = pa.schema(
@@ -47,12 +48,19 @@ class ImageTable:
     """Facts, with labels laid over."""
     rejected: pa.Table
     """The same columns."""
+    file: CheckedFile | None = None
+    """The mapped file in which all of it lies; None where it is in memory."""
 
     @classmethod
-    def of(cls, stored: pa.Table, images: int) -> ImageTable:
+    def of(cls, stored: pa.Table, images: int, file: CheckedFile | None = None) -> ImageTable:
         """Tell the first rows, which are images, from rejected files."""
         facts = stored.select(FACTS_SCHEMA.names)
-        return cls(stored, facts.slice(0, images), facts.slice(images))
+        return cls(stored, facts.slice(0, images), facts.slice(images), file)
+
+    def refuse_if_changed(self) -> None:
+        """Raise `IndexFolderError` ``index-damaged`` where the file was cut or written to; to be called before use."""
+        if self.file:
+            self.file.refuse_if_changed()
 
     @property
     def header_regions(self) -> pa.ChunkedArray:
@@ -66,10 +74,12 @@ class ImageTable:
 
     def row_of_path(self, path: str) -> int:
         """Return the first image with this path, -1 where there is none."""
+        self.refuse_if_changed()
         return _search(self.images["path"], path, range(len(self.images)))
 
     def row_of_image(self, image_id: str) -> int:
         """Return the image with this `image_id`, -1 where there is none."""
+        self.refuse_if_changed()
         return _search(self.images["image_id"], image_id, self._by_image_id)
 
     @cached_property
@@ -77,7 +87,16 @@ class ImageTable:
         return self._numbers(_BY_IMAGE_ID)
 
     def _numbers(self, name: str) -> NDArray[np.int64]:
+        self.refuse_if_changed()
         return to_numbers(self.stored[name].slice(0, len(self.images)), np.int64)
+
+    def fits(self, manifest: Manifest, images: int) -> bool:
+        """Tell whether it has so many images, and all of their numbers are those of rows that there are."""
+        stored = sum(shard.rows for shard in manifest.shards)
+        ranges = ((self.ids, stored), (self._by_image_id, images))
+        return len(self.images) == images and all(
+            not len(values) or (values.min() >= 0 and values.max() < stop) for values, stop in ranges
+        )
 
     def write(self, path: Path) -> str:
         """Write atomically; return the sha256."""
@@ -89,40 +108,59 @@ class ImageTable:
         return write_atomically(path, stream)
 
 
-def load(folder: Path, manifest: Manifest) -> tuple[ImageTable, bool]:
+def load(folder: Path, manifest: Manifest, *, tell: Tell = say_nothing) -> tuple[ImageTable, bool]:
     """Return the table, and whether its file is just that; else it was made in memory.
+
+    `tell` is told where there is a file that cannot be used.
 
     Raises
     ------
     IndexFolderError
         ``index-damaged`` where it has to be made, and shards or labels cannot be read.
     """
-    stored = _map(folder, manifest)
-    if stored is None or manifest.table is None:
-        return _make(folder, manifest), False
-    return ImageTable.of(stored, manifest.table.images), True
+    mapped = _map(folder, manifest, tell)
+    return (mapped, True) if mapped else (_make(folder, manifest), False)
 
 
 def read_columns(folder: Path, manifest: Manifest, columns: Sequence[str]) -> pa.Table:
     """Return columns of files, images or rejected, that labels do not change; raises as `load` does."""
-    stored = _map(folder, manifest)
-    table = read_live_rows(folder, manifest, columns).table if stored is None else stored
+    mapped = _map(folder, manifest, say_nothing)
+    table = mapped.stored if mapped else read_live_rows(folder, manifest, columns).table
     return table.select(columns)
 
 
-def _map(folder: Path, manifest: Manifest) -> pa.Table | None:
+def _map(folder: Path, manifest: Manifest, tell: Tell) -> ImageTable | None:
     """Map the file into memory; None where it is outdated, missing or not what was written."""
     entry = manifest.table
     if entry is None:
         return None
-    path = folder / table_name(entry.number)
+    name = table_name(entry.number)
+    file = open_checked(folder, name, entry.sha256, _is_sound)
+    stored = _parse(file.data) if file else None
+    table = None if stored is None else ImageTable.of(stored, entry.images, file)
+    if table and table.fits(manifest, entry.images):
+        return table
+    tell_unusable(folder / name, tell)
+    return None
+
+
+def _parse(data: Bytes) -> pa.Table | None:
     try:
-        if not is_as_written(path, entry.sha256, entry.mtime_ns):
-            return None
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except (OSError, pa.ArrowException):
+        table = pa.ipc.open_file(pa.py_buffer(data)).read_all()
+    except (OSError, pa.ArrowException, ValueError):
         return None
     return table if table.schema.equals(TABLE_SCHEMA) else None  # another version's has other columns
+
+
+def _is_sound(data: Bytes) -> bool:
+    """Tell whether no length and no offset in a table leads out of it: one that somebody else made may do harm."""
+    try:
+        table = _parse(data)
+        if table is not None:
+            table.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return table is not None and not any(column.null_count for column in table.columns)
 
 
 def _make(folder: Path, manifest: Manifest) -> ImageTable:

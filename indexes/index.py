@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,14 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from embedkit.indexes import image_table
+from embedkit.indexes.checked_files import Tell, say_nothing
 from embedkit.indexes.image_rows import path_text
-from embedkit.indexes.image_table import ImageTable
-from embedkit.indexes.manifest import Manifest, images_name, read_newest_manifest
+from embedkit.indexes.manifest import describe_fallback, find_newest_manifest, images_name
 from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.vectors import usable
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from embedkit.indexes.progress import Advance
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
@@ -68,29 +71,60 @@ class Index:
         The same columns for files that are no image of the index, with their `reason`.
     spaces : dict[str, Space]
         The vector spaces by name.
+    notes : list[str]
+        What was found wrong in the folder so far and got round; answers are right but for what a note says is lost.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, table: ImageTable) -> None:
-        self.path, self.spaces, self._manifest, self._table = path, dict(manifest.spaces), manifest, table
-        self.images, self.rejected, self.header_regions = table.images, table.rejected, table.header_regions
-        self._ids = table.ids
+    def __init__(self, path: Path, on_note: Tell = say_nothing) -> None:
+        self.path, self._on_note = path, on_note
+        self.notes: list[str] = []
+        self._manifest, damaged = find_newest_manifest(path)
+        if damaged:
+            self._note(describe_fallback(path, self._manifest, damaged))
+        self._table, _ = image_table.load(path, self._manifest, tell=self._note)
+        self.spaces, self._ids = dict(self._manifest.spaces), self._table.ids
         self._searches: dict[str, VectorSearch] = {}
 
     @classmethod
-    def open(cls, path: Path | str) -> Index:
-        """Open the index in the folder `path`; the newest state that is whole.
+    def open(cls, path: Path | str, *, on_note: Tell = say_nothing) -> Index:
+        """Open the index in the folder `path`: the newest state that is whole. A note says where that is not the last.
+
+        `on_note` is told every line of `notes` when it comes up.
 
         Raises
         ------
         IndexFolderError
             ``index-absent``, ``index-damaged``, ``index-unreadable``, ``index-too-new`` or ``index-too-old``.
         """
-        folder = Path(path)
-        manifest = read_newest_manifest(folder)
-        return cls(folder, manifest, image_table.load(folder, manifest)[0])
+        return cls(Path(path), on_note)
+
+    @property
+    def images(self) -> pa.Table:
+        """See the class."""
+        self._table.refuse_if_changed()
+        return self._table.images
+
+    @property
+    def rejected(self) -> pa.Table:
+        """See the class."""
+        self._table.refuse_if_changed()
+        return self._table.rejected
+
+    @property
+    def header_regions(self) -> pa.ChunkedArray:
+        """See the class."""
+        self._table.refuse_if_changed()
+        return self._table.header_regions
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def with_regions(self, regions: pa.Array) -> Index:
+        """The same index with other regions (images,) in the place of those of `images`."""
+        images, other = self.images, copy(self)
+        place = images.schema.get_field_index("region")
+        other._table = replace(self._table, images=images.set_column(place, images.schema.field(place), regions))
+        return other
 
     def vectors(self, space: str | None = None) -> NDArray[np.float32]:
         """Return the encoder's raw vectors, float32 (images, d), row for row with `images`.
@@ -159,6 +193,8 @@ class Index:
                 "bad-vector", f"queries must be finite, not zero, of shape (n, {self.spaces[name].dimension})"
             )
         ids, cosines = self._search(name).nearest(queries, k)
+        if ids.max(initial=-1) >= len(self._row_of_id) - 1:
+            raise IndexFolderError("index-damaged", f"{self.path}: the FAISS file of {name} is of another index")
         return np.where(ids < 0, -1, self._row_of_id[ids]), cosines
 
     def similar(
@@ -198,7 +234,7 @@ class Index:
 
         name, ids = self.space_name(space), np.sort(self._ids)
         if k <= graph.NEIGHBOURS:
-            found, _ = graph.load(self.path, self._manifest, name, ids, on_progress=on_progress)
+            found, _ = graph.load(self.path, self._manifest, name, ids, on_progress=on_progress, tell=self._note)
         else:
             read = partial(read_vectors_by_shard, self.path, self._manifest, name)
             found = graph.fit(None, ids, self.spaces[name].dimension, read, k=k, on_progress=on_progress)
@@ -228,8 +264,13 @@ class Index:
         from embedkit.indexes.search import load  # noqa: PLC0415 (FAISS takes long to import)
 
         if space not in self._searches:
-            self._searches[space] = load(self.path, self._manifest, space, np.sort(self._ids))[0]
+            ids = np.sort(self._ids)
+            self._searches[space] = load(self.path, self._manifest, space, ids, tell=self._note)[0]
         return self._searches[space]
+
+    def _note(self, note: str) -> None:
+        self.notes.append(note)
+        self._on_note(note)
 
     def find(self, query: str | Path) -> int | None:
         """Return the row of the image with this `image_id` or path; None where there is none."""

@@ -19,10 +19,9 @@ from embedkit.dicom.label_matching import KnownFile, MatchedLabels, UnmatchedRow
 from embedkit.dicom.label_table import LabelTable
 from embedkit.dicom.labels import Label
 from embedkit.dicom.vocabulary import Vocabulary
-from embedkit.indexes import image_table
 from embedkit.indexes.catalogue import is_under
 from embedkit.indexes.columns import flags
-from embedkit.indexes.image_table import ImageTable
+from embedkit.indexes.derived import refresh_table
 from embedkit.indexes.index import Index
 from embedkit.indexes.manifest import labels_name, read_newest_manifest
 from embedkit.indexes.overlay import (
@@ -186,15 +185,6 @@ def add_labels(
             refresh_table(writer)
     replaced = sum(named[image_id] for image_id in taken)
     return AddedLabels(len(taken) - replaced, replaced, len(named) - len(taken), len(labels) - len(named))
-
-
-def refresh_table(writer: IndexWriter) -> ImageTable:
-    """Return the table of the index, stored where it was outdated."""
-    table, as_stored = image_table.load(writer.folder, writer.manifest)
-    if not as_stored:
-        writer.set_table(table)
-        table, _ = image_table.load(writer.folder, writer.manifest)  # a gigabyte less, where there are a million images
-    return table
 
 
 def _read_earlier(writer: IndexWriter) -> pa.Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -173,7 +174,14 @@ def manifest_numbers(folder: Path) -> list[int]:
 
 
 def read_newest_manifest(folder: Path) -> Manifest:
-    """Return the newest manifest whose checksum holds.
+    """Return the newest manifest whose checksum holds; raises as `find_newest_manifest` does."""
+    return find_newest_manifest(folder)[0]
+
+
+def find_newest_manifest(folder: Path) -> tuple[Manifest, list[int]]:
+    """Return the newest manifest whose checksum holds, and the numbers of newer ones that are damaged, newest first.
+
+    Where there are damaged ones, the manifest is without what was committed last.
 
     Raises
     ------
@@ -188,26 +196,30 @@ def read_newest_manifest(folder: Path) -> Manifest:
             raise IndexFolderError("index-unreadable", f"{folder}: it cannot be read ({error.strerror})") from error
         if not numbers:
             raise IndexFolderError("index-absent", f"{folder}: there is no index here; `embedkit embed` makes one")
-        whole = next(filter(None, (_read_if_whole(folder, number) for number in numbers)), None)
-        if whole:
-            return whole
+        damaged: list[int] = []
+        for number in numbers:
+            try:
+                return read_manifest(folder, number), damaged
+            except FileNotFoundError:  # a writer has committed meanwhile
+                continue
+            except IndexFolderError as error:
+                if error.reason != "index-damaged":
+                    raise
+                damaged.append(number)
     raise IndexFolderError("index-damaged", f"{folder}: no manifest is whole; embed into a new folder")
 
 
-def _read_if_whole(folder: Path, number: int) -> Manifest | None:
-    """Read a manifest; None where it is damaged, or gone because a writer has committed meanwhile."""
-    try:
-        return read_manifest(folder, number)
-    except FileNotFoundError:
-        return None
-    except IndexFolderError as error:
-        if error.reason == "index-damaged":
-            return None
-        raise
+def describe_fallback(folder: Path, manifest: Manifest, damaged: Sequence[int]) -> str:
+    """Say what it means that manifests newer than this one are damaged."""
+    lost = " and ".join(manifest_name(number) for number in damaged)
+    return (
+        f"{folder}: {lost} cannot be read, so that this is the state of {manifest_name(manifest.number)}, without what "
+        "was committed after it; `embedkit verify --repair` rebuilds that from the files that stand"
+    )
 
 
 def read_manifest(folder: Path, number: int) -> Manifest:
-    """Read one manifest; raises `IndexFolderError` as `read_newest_manifest` does, and `FileNotFoundError`."""
+    """Read one manifest; raises `IndexFolderError` as `find_newest_manifest` does, and `FileNotFoundError`."""
     path = folder / manifest_name(number)
     try:
         data = path.read_bytes()

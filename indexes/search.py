@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.indexes.checked_files import Bytes, CheckedFile, Tell, open_checked, say_nothing, tell_unusable
 from embedkit.indexes.faiss_library import faiss
 from embedkit.indexes.manifest import Manifest, SearchFile, search_name
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
-from embedkit.indexes.storage import Put, is_as_written, write_atomically
+from embedkit.indexes.storage import Put, write_atomically
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
 
 EXACT_BELOW = 200_000
 LEAST_RECALL = 0.985
 """Of the 10 nearest, measured on the vectors themselves when the inverted lists are trained."""
 _TRAINING_VECTORS_A_LIST = 50
+_FLAT_AT, _FLAT = {b"IxM2": 37, b"IwSq": 53}, {b"IxFI", b"IxF2"}
+"""The kinds of FAISS files that are read, by their first bytes: where the vectors, or the centres of lists, begin."""
 
 Ids = NDArray[np.int64]
 ReadVectors = Callable[[Ids], Iterator[tuple[Ids, Vectors]]]
@@ -34,8 +37,9 @@ ReadVectors = Callable[[Ids], Iterator[tuple[Ids, Vectors]]]
 class VectorSearch:
     """A FAISS index of unit vectors under their ids."""
 
-    def __init__(self, index: Any) -> None:
-        self.index = index
+    def __init__(self, index: Any, file: CheckedFile | None = None) -> None:
+        self.index, self._file = index, file
+        """The mapped file in which the vectors lie; None where they are in memory."""
 
     @property
     def ids(self) -> Ids:
@@ -53,6 +57,8 @@ class VectorSearch:
 
     def nearest(self, queries: Vectors, k: int) -> tuple[Ids, Vectors]:
         """Return ids (q, k) and cosines (q, k), nearest first; id -1 and cosine -1 where there are fewer."""
+        if self._file:
+            self._file.refuse_if_changed()
         found = min(k, self.index.ntotal)
         ids = np.full((len(queries), k), -1, np.int64)
         cosines = np.full((len(queries), k), -1, np.float32)
@@ -87,36 +93,96 @@ def load(
     exact_below: int = EXACT_BELOW,
     *,
     on_progress: Advance | None = None,
+    tell: Tell = say_nothing,
 ) -> tuple[VectorSearch, bool]:
     """Return a space's index of exactly `ids`, and whether its file is just that; else it was fitted in memory.
 
-    A file that is just that is mapped into memory.
+    A file that is just that is mapped into memory. `tell` is told where there is a file that cannot be used.
     """
-    entry = manifest.search.get(space)
+    entry, dimension = manifest.search.get(space), manifest.spaces[space].dimension
     fits = entry is not None and entry.ids == digest_ids(ids)
-    earlier = read_file(folder / search_name(space, entry.number), entry, mapped=fits) if entry else None
-    if earlier and fits:
-        return earlier, True
+    earlier = read_file(folder, space, entry, dimension, mapped=fits) if entry else None
+    if entry and fits:
+        if earlier and earlier.index.ntotal == len(ids):
+            return earlier, True
+        earlier = None
+        tell_unusable(folder / search_name(space, entry.number), tell)
     read = partial(read_vectors_by_shard, folder, manifest, space)
-    return fit(earlier, ids, manifest.spaces[space].dimension, read, exact_below, on_progress=on_progress), False
+    return fit(earlier, ids, dimension, read, exact_below, on_progress=on_progress), False
 
 
-def read_file(path: Path, entry: SearchFile, *, mapped: bool) -> VectorSearch | None:
-    """Return the index in `path`, or None where the file is missing or not what was written.
+def read_file(folder: Path, space: str, entry: SearchFile, dimension: int, *, mapped: bool) -> VectorSearch | None:
+    """Return the index in a file, or None where the file is missing or not what was written.
 
-    FAISS loads many damaged files without a word, so nothing is loaded that has been changed. An index that is `mapped`
-    into memory cannot be changed.
+    An index that is `mapped` into memory cannot be changed.
     """
+    file = open_checked(folder, search_name(space, entry.number), entry.sha256)
+    index = _parse(file.data, dimension, mapped=mapped) if file else None
+    return None if index is None else VectorSearch(index, file if mapped else None)
+
+
+def _parse(data: Bytes, dimension: int, *, mapped: bool) -> Any:
+    """Return the FAISS index in `data`; None where it is of no kind that `fit` makes, or at odds with itself.
+
+    Its checksum is right, but an index that somebody else made may hold what FAISS reads beyond its end.
+    """
+    kind = data[:4].tobytes()
+    inner = data[_FLAT_AT[kind] :][:4].tobytes() if kind in _FLAT_AT else b""
+    if inner not in _FLAT:
+        return None
     limit = faiss.get_deserialization_vector_byte_limit()
+    faiss.set_deserialization_vector_byte_limit(len(data))
     try:
-        if not is_as_written(path, entry.sha256, entry.mtime_ns):
-            return None
-        faiss.set_deserialization_vector_byte_limit(path.stat().st_size)
-        return VectorSearch(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0))
-    except (OSError, RuntimeError):
+        if mapped:
+            reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(data), len(data))
+            index = faiss.read_index(reader, faiss.IO_FLAG_MMAP_IFC)
+        else:
+            index = faiss.read_index(faiss.PyCallbackIOReader(_reader(data)))
+    except RuntimeError:
         return None
     finally:
         faiss.set_deserialization_vector_byte_limit(limit)
+    return index if _is_sound(index, dimension) else None
+
+
+def _reader(data: Bytes) -> Callable[[int], bytes]:
+    """Return what gives the next so many bytes: a copy in one piece would take as much memory again."""
+    place = 0
+
+    def read(size: int) -> bytes:
+        nonlocal place
+        place += size
+        return data[place - size : place].tobytes()
+
+    return read
+
+
+def _is_sound(index: Any, dimension: int) -> bool:
+    """Tell whether all counts and sizes of an index agree."""
+    total = index.ntotal
+    if index.d != dimension or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        return False
+    if isinstance(index, faiss.IndexIDMap2):
+        flat = faiss.downcast_index(index.index)
+        return bool(index.id_map.size() == total and _is_flat(flat, total, dimension))
+    lists, coder = index.invlists, index.sq
+    return bool(
+        _is_flat(faiss.downcast_index(index.quantizer), index.nlist, dimension)
+        and (coder.qtype, coder.d, coder.code_size) == (faiss.ScalarQuantizer.QT_fp16, dimension, 2 * dimension)
+        and index.code_size == lists.code_size == coder.code_size
+        and lists.nlist == index.nlist
+        and 0 < index.nprobe <= index.nlist
+        and index.direct_map.type == faiss.DirectMap.NoMap
+        and sum(lists.list_size(i) for i in range(lists.nlist)) == total
+    )
+
+
+def _is_flat(index: Any, count: int, dimension: int) -> bool:
+    return bool(
+        isinstance(index, faiss.IndexFlat)
+        and (index.ntotal, index.d, index.metric_type) == (count, dimension, faiss.METRIC_INNER_PRODUCT)
+        and index.codes.size() == 4 * count * dimension
+    )
 
 
 def fit(

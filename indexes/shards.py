@@ -106,10 +106,16 @@ def write_table(path: Path, table: pa.Table, rows_a_group: int | None = None) ->
     return write_atomically(path, write)
 
 
-def read_table(path: Path, schema: pa.Schema, rows: int | None = None, groups: range | None = None) -> pa.Table:
+def read_table(
+    path: Path,
+    schema: pa.Schema,
+    rows: int | None = None,
+    groups: range | None = None,
+    data: NDArray[np.uint8] | None = None,
+) -> pa.Table:
     """Read the columns of `schema` from a Parquet file of an index, which must have so many rows.
 
-    Of a file with several groups of rows only `groups` are read.
+    Of a file with several groups of rows only `groups` are read. `data` is its content, where that was read before.
 
     Raises
     ------
@@ -117,7 +123,8 @@ def read_table(path: Path, schema: pa.Schema, rows: int | None = None, groups: r
         ``index-damaged`` where the file is missing, or anything of it is not as it was written.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        source = path if data is None else pa.BufferReader(pa.py_buffer(data))
+        with pq.ParquetFile(source, page_checksum_verification=True) as file:
             every = range(file.num_row_groups)
             chosen = every if groups is None or len(every) == 1 else groups
             table = file.read_row_groups([*chosen], columns=schema.names, use_threads=len(schema) > 1)

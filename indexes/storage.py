@@ -122,15 +122,6 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_as_written(path: Path, sha256: str, mtime_ns: int) -> bool:
-    """Tell whether a file is the one that was written: nobody changed it since then, or its content is the same.
-
-    A file that is mapped into memory is not read in full, so its checksum is left to `verify` where the time of change
-    is that of its writing. Raises OSError where it cannot be read.
-    """
-    return path.stat().st_mtime_ns == mtime_ns or sha256_of(path) == sha256
-
-
 @contextmanager
 def plain_errors(folder: Path) -> Iterator[None]:
     """Say in one line what an operating system's error means for the index at `folder`."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.checked_files import NOTE_NAME
 from embedkit.indexes.manifest import (
     Manifest,
     images_name,
@@ -16,7 +18,7 @@ from embedkit.indexes.manifest import (
     read_newest_manifest,
     vectors_name,
 )
-from embedkit.indexes.storage import sha256_of
+from embedkit.indexes.storage import remove_files, sha256_of
 
 
 def verify(path: Path | str) -> list[str]:
@@ -40,6 +42,9 @@ def verify(path: Path | str) -> list[str]:
             problems.append(f"{name}: it is missing")
         except OSError as error:
             problems.append(f"{name}: it cannot be read ({error.strerror})")
+    if problems:  # readers look again, and do not go by what they found earlier
+        with suppress(IndexFolderError):
+            remove_files([folder / NOTE_NAME])
     return problems or _row_problems(folder, manifest)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,8 @@ from embedkit.indexes.manifest import (
     Space,
     TableFile,
     VectorFile,
+    describe_fallback,
+    find_newest_manifest,
     graph_name,
     images_name,
     labels_name,
@@ -30,7 +32,6 @@ from embedkit.indexes.manifest import (
     manifest_numbers,
     next_manifest,
     read_manifest,
-    read_newest_manifest,
     search_name,
     table_name,
     vectors_name,
@@ -144,9 +145,15 @@ class IndexWriter:
         self.manifest = manifest
 
 
+Rebuild = Callable[[Path, Manifest, Sequence[int]], Manifest]
+"""Puts a manifest in the place of damaged ones, given their numbers and the newest one that is whole."""
+
+
 @contextmanager
-def open_writer(folder: Path) -> Iterator[IndexWriter]:
+def open_writer(folder: Path, rebuild: Rebuild | None = None) -> Iterator[IndexWriter]:
     """Open an index for writing, or make one in an empty or absent folder.
+
+    An index whose newest manifest is damaged is refused, and nothing of it removed, unless `rebuild` makes it good.
 
     Raises
     ------
@@ -158,7 +165,11 @@ def open_writer(folder: Path) -> Iterator[IndexWriter]:
     for part in (folder, folder / "shards", folder / "faiss"):
         make_folder(part)
     with hold_lock(folder):
-        manifest = read_newest_manifest(folder) if manifest_numbers(folder) else _start(folder)
+        manifest, damaged = find_newest_manifest(folder) if manifest_numbers(folder) else (_start(folder), [])
+        if damaged:
+            if rebuild is None:
+                raise IndexFolderError("index-damaged", describe_fallback(folder, manifest, damaged))
+            manifest = rebuild(folder, manifest, damaged)
         if not (folder / KEY_NAME).is_file() or sha256_of(folder / KEY_NAME) != manifest.patient_key:
             message = f"{folder}: the patient key is missing or damaged; restore {KEY_NAME}, or embed into a new folder"
             raise IndexFolderError("index-damaged", message)

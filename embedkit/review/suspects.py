@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,10 +119,7 @@ def correct_labels(index: Index, consensus: Mapping[str, Consensus]) -> Index:
         consensus[image_id].region if image_id in consensus and not consensus[image_id].disputed else region
         for image_id, region in zip(*(index.images[c].to_pylist() for c in ("image_id", "region")), strict=True)
     ]
-    corrected = copy(index)
-    place = index.images.schema.get_field_index("region")
-    corrected.images = index.images.set_column(place, index.images.schema.field(place), pa.array(regions, pa.string()))
-    return corrected
+    return index.with_regions(pa.array(regions, pa.string()))
 
 
 def explain(suspect: Suspect, given: str, near: Iterable[str]) -> list[str]:

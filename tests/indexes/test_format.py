@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from embedkit.indexes import Index
+from embedkit.indexes.checked_files import NOTE_NAME
 from embedkit.indexes.overlay import OVERLAY_SCHEMA
 from embedkit.indexes.shards import FACTS_SCHEMA, IMAGES_SCHEMA
 
@@ -37,8 +38,8 @@ def test_every_file_and_every_key_of_the_manifest_is_documented(tmp_path: Path, 
     index = tmp_path / "index"
     kinds = {re.sub(r"\d{6}", "NNNNNN", str(path.relative_to(index))) for path in index.rglob("*") if path.is_file()}
     kinds = {kind.replace("tiny", "SPACE") for kind in kinds}
-    by_review = {"decisions.sqlite"}
-    assert kinds | by_review == set(table_under("# The index folder"))
+    by_others = {"decisions.sqlite", NOTE_NAME}
+    assert kinds | by_others == set(table_under("# The index folder"))
     manifest = json.loads(max(index.glob("manifest-*.json")).read_text())
     assert set(manifest) == {"sha256", "manifest"}
     keys = table_under("## The manifest")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
-from embedkit.indexes.manifest import SearchFile
+from embedkit.indexes.manifest import SearchFile, search_name
 from embedkit.indexes.search import VectorSearch, fit, read_file
 from embedkit.indexes.vectors import unit, usable
 
@@ -93,35 +93,38 @@ def test_an_index_that_has_outgrown_its_lists_is_trained_anew() -> None:
     assert not hasattr(fit(small, np.arange(500), 32, store.read, exact_below=1000).index, "nlist")
 
 
+def write_search(folder: Path, found: VectorSearch) -> SearchFile:
+    (folder / "faiss").mkdir(exist_ok=True)
+    return SearchFile(1, found.write(folder / search_name("tiny", 1)), found.ids_digest)
+
+
 @given(st.binary(min_size=1, max_size=1), st.floats(0, 1, exclude_max=True), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_a_damaged_file_is_never_loaded(
     tmp_path_factory: pytest.TempPathFactory, byte: bytes, at: float, mapped: bool
 ) -> None:
-    path = tmp_path_factory.mktemp("faiss") / "a.faiss"
-    store = Store(50)
-    sha256 = fit(None, np.arange(50), 32, store.read).write(path)
-    entry = SearchFile(1, sha256, "", path.stat().st_mtime_ns)
-    loaded = read_file(path, entry, mapped=mapped)
+    folder, store = tmp_path_factory.mktemp("faiss"), Store(50)
+    entry = write_search(folder, fit(None, np.arange(50), 32, store.read))
+    path = folder / search_name("tiny", 1)
+    loaded = read_file(folder, "tiny", entry, 32, mapped=mapped)
     assert loaded is not None
     np.testing.assert_array_equal(loaded.nearest(store.vectors, 3)[0], store.exact(store.vectors, np.arange(50), 3))
-    data = bytearray(path.read_bytes())
+    written, data = path.stat().st_mtime_ns, bytearray(path.read_bytes())
     data[int(at * len(data))] ^= byte[0] or 1
-    path.unlink()
     path.write_bytes(data)
-    os.utime(path, ns=(0, entry.mtime_ns + 1))
-    assert read_file(path, entry, mapped=mapped) is None
-    assert read_file(path.with_name("absent"), entry, mapped=mapped) is None
+    os.utime(path, ns=(written, written))
+    assert read_file(folder, "tiny", entry, 32, mapped=mapped) is None
+    assert read_file(folder, "absent", entry, 32, mapped=mapped) is None
 
 
 @pytest.mark.parametrize("exact_below", [10_000, 100])
 def test_a_mapped_file_finds_the_same(tmp_path: Path, exact_below: int) -> None:
     store = Store(3000)
     found = fit(None, np.arange(3000), 32, store.read, exact_below)
-    entry = SearchFile(1, found.write(tmp_path / "a.faiss"), found.ids_digest)
+    entry = write_search(tmp_path, found)
     near, cosines = found.nearest(store.vectors[::7], 10)
     for mapped in (False, True):
-        loaded = read_file(tmp_path / "a.faiss", entry, mapped=mapped)
+        loaded = read_file(tmp_path, "tiny", entry, 32, mapped=mapped)
         assert loaded is not None
         assert loaded.ids_digest == found.ids_digest
         np.testing.assert_array_equal(loaded.nearest(store.vectors[::7], 10)[0], near)

@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from embedkit.dicom.labels import Label
 from embedkit.errors import EmbedkitError, IndexFolderError
-from embedkit.indexes import Index, verify
-from embedkit.indexes.manifest import LabelsFile, read_newest_manifest, write_manifest
+from embedkit.indexes import Index, add_labels, labelling, repair, verify
+from embedkit.indexes.manifest import (
+    LabelsFile,
+    find_newest_manifest,
+    manifest_name,
+    read_newest_manifest,
+    write_manifest,
+)
+from embedkit.indexes.repairing import rebuild_manifest
+from embedkit.indexes.writer import IndexWriter
 
 from .conftest import Embed, TinyEncoder, write_dump
 from .test_labels import label_by_path
@@ -112,23 +121,68 @@ def test_missing_and_cut_files_are_found(whole: Path) -> None:
         path.write_bytes(good)
 
 
-def test_a_damaged_newest_manifest_gives_way_to_the_one_before(tmp_path: Path, run: Embed) -> None:
-    dump = write_dump(tmp_path / "dump", 5)
+def test_a_damaged_newest_manifest_is_told_and_nothing_is_written_until_it_is_rebuilt(
+    tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_dump(tmp_path / "dump", 5)
     run()
     index = tmp_path / "index"
-    newest = live_files(index)[0]
-    newest.write_bytes(newest.read_bytes()[:-5])
-    assert len(Index.open(index)) == 5
-    assert [problem for problem in verify(index) if newest.name in problem]
-    run()
+    monkeypatch.setattr(labelling, "refresh_table", lambda _: None)  # so that the labels are the last commit
+    ids = Index.open(index).images["image_id"].to_pylist()
+    add_labels(index, {image_id: Label("hand", "Hand", "annotator") for image_id in ids})
+    labelled, newest = everything(index), live_files(index)[0]
+    files, good = set(index.rglob("*")), newest.read_bytes()
+    for place in range(0, len(good), len(good) // 12):
+        bad = bytearray(good)
+        bad[place] ^= 1
+        newest.write_bytes(bad)
+        told: list[str] = []
+        opened = Index.open(index, on_note=told.append)
+        assert set(opened.images["region"].to_pylist()) == {""}, "the state before"
+        assert told == opened.notes
+        assert newest.name in told[0]
+        assert [problem for problem in verify(index) if newest.name in problem]
+        for write in (run, lambda: add_labels(index, {ids[0]: Label("foot", "Foot", "annotator")})):
+            with pytest.raises(IndexFolderError, match=newest.name) as caught:
+                write()
+            assert caught.value.reason == "index-damaged"
+        assert set(index.rglob("*")) == files
+    assert "labels-" in repair(index)[0]
     assert verify(index) == []
-    assert len(Index.open(index)) == len(list(dump.rglob("*.png")))
+    assert Index.open(index).notes == []
+    assert everything(index) == labelled
+    assert run().unchanged == 6
+    assert repair(index) == []
     for path in index.glob("manifest-*.json"):
         path.write_bytes(b"{}")
-    for read in (Index.open, verify):
+    for read in (Index.open, verify, repair):
         with pytest.raises(IndexFolderError) as caught:
             read(index)
         assert caught.value.reason == "index-damaged"
+
+
+def test_every_commit_can_be_rebuilt_from_what_stands(
+    tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest manifest is lost after each commit of two runs; taken back is all but what no file tells."""
+    write_dump(tmp_path / "dump", 9)
+    index, spaces = tmp_path / "index", [TinyEncoder(), TinyEncoder("other", 7)]
+    commit, rebuilt = IndexWriter._commit, []
+
+    def commit_and_lose(writer: IndexWriter, **changes: object) -> None:
+        commit(writer, **changes)
+        path, kept = index / manifest_name(writer.manifest.number), writer.manifest
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9])
+        found = rebuild_manifest(index, *find_newest_manifest(index))
+        rebuilt.append((*changes, (found.labels, found.shards) == (kept.labels, kept.shards)))
+        path.write_bytes(whole)
+
+    monkeypatch.setattr(IndexWriter, "_commit", commit_and_lose)
+    run(None, None, spaces[0])
+    run(None, None, *spaces, labels=label_by_path)
+    kinds = ("spaces", "shards", "table", "modalities", "search", "graphs", "labels")
+    assert set(rebuilt) == {(kind, True) for kind in kinds}
 
 
 @pytest.mark.parametrize(("version", "refusal"), [(99, "new"), (1, "old")])

@@ -1,0 +1,44 @@
+"""Bringing up to date what is derived from shards and labels: the table, the FAISS files and the neighbour graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedkit.indexes import image_table
+from embedkit.indexes.image_table import ImageTable
+from embedkit.indexes.progress import ReportProgress, advance_in
+from embedkit.indexes.writer import IndexWriter
+
+
+def refresh_table(writer: IndexWriter) -> ImageTable:
+    """Return the table of the index, stored anew where it was outdated, missing or damaged."""
+    table, as_stored = image_table.load(writer.folder, writer.manifest)
+    if not as_stored:
+        writer.set_table(table)
+        table, _ = image_table.load(writer.folder, writer.manifest)  # a gigabyte less, where there are a million images
+    return table
+
+
+def update_spaces(writer: IndexWriter, table: ImageTable, on_progress: ReportProgress | None = None) -> None:
+    """Make FAISS files and neighbour graphs that are outdated, missing or damaged."""
+    ids = np.sort(table.ids)
+    for name in writer.manifest.spaces:
+        _update_space(writer, ids, name, on_progress)
+
+
+def _update_space(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_progress: ReportProgress | None) -> None:
+    """Bring what is derived from a space up to date; left as it is where some shard lacks vectors of the space."""
+    from embedkit.indexes import graph, search  # noqa: PLC0415 (FAISS takes long to import)
+
+    if not all(space in shard.vectors for shard in writer.manifest.shards):
+        return
+    folder, tell = writer.folder, advance_in(f"Search index of {space}", on_progress)
+    found, as_stored = search.load(folder, writer.manifest, space, ids, on_progress=tell)
+    if not as_stored:
+        writer.set_search(space, found)
+    del found  # a gigabyte, where there are a million images
+    tell = advance_in(f"Neighbours in {space}", on_progress)
+    near, as_stored = graph.load(folder, writer.manifest, space, ids, scratch=folder, on_progress=tell)
+    if not as_stored:
+        writer.set_graph(space, near)
