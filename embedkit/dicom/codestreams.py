@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from embedkit.dicom.reasons import reject
@@ -67,8 +67,6 @@ class Codestream:
     signed: bool = False
     names_colours: bool = False
     """True if a JFIF or Adobe segment says what the components are (JPEG)."""
-    lossless: bool = False
-    """True if every bit comes back as it was; of JPEG 2000 that may still have left out the last bit-planes, too."""
 
     @property
     def is_image(self) -> bool:
@@ -128,22 +126,28 @@ def without_padding(data: bytes) -> bytes:
 
 
 def _read_jpeg(data: bytes) -> Codestream:
-    position, named, stream = 2, False, None
+    named = False
+    for marker, start in _segments(data):
+        if marker in _FRAME_MARKERS:
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", data, start + 4)
+            return Codestream(_FRAME_MARKERS[marker], rows, columns, samples, bits, names_colours=named)
+        if marker in _NO_SEGMENTS:
+            break
+        named = named or data[start + 4 : start + 9] in {b"JFIF\0", b"Adobe"}
+    raise reject("decode-failed")
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Each marker of a JPEG or JPEG-LS codestream behind the first, and where it is."""
+    position = 2
     while True:
         marker, length = struct.unpack_from(">xBH", data, position)
         if marker == _FILL:
             position += 1
             continue
-        if data[position] != 0xFF or length < 2 or (marker in _NO_SEGMENTS and not (stream and marker == _SCAN)):
+        if data[position] != 0xFF or length < 2:
             raise reject("decode-failed")
-        if stream and marker == _SCAN:
-            return replace(stream, lossless=data[position + length - 1] == 0)  # NEAR (ISO 14495-1 C.2.3)
-        if marker in _FRAME_MARKERS and stream is None:
-            bits, rows, columns, samples = struct.unpack_from(">BHHB", data, position + 4)
-            stream = Codestream(_FRAME_MARKERS[marker], rows, columns, samples, bits, names_colours=named)
-            if stream.coding != "jpeg-ls":
-                return replace(stream, lossless=stream.coding == "jpeg-lossless")
-        named = named or data[position + 4 : position + 9] in {b"JFIF\0", b"Adobe"}
+        yield marker, position
         position += 2 + length
 
 
@@ -153,13 +157,18 @@ def _read_jpeg_2000(data: bytes) -> Codestream:
     capabilities, right, bottom, left, top = struct.unpack_from(">HLLLL", data, 6)
     samples, depth = struct.unpack_from(">HB", data, 40)
     coding: Coding = "htj2k" if capabilities & _HIGH_THROUGHPUT else "jpeg-2000"
-    stream = Codestream(coding, bottom - top, right - left, samples, (depth & 0x7F) + 1, signed=bool(depth & 0x80))
-    return replace(stream, lossless=_is_reversible(data))
+    return Codestream(coding, bottom - top, right - left, samples, (depth & 0x7F) + 1, signed=bool(depth & 0x80))
 
 
-def _is_reversible(data: bytes) -> bool:
-    """Whether the wavelet is the reversible one (A.6.1, the last of the fixed values of the coding style)."""
-    return any(marker == _CODING_STYLE and data[start + 13] == 1 for marker, start in _main_header(data))
+def is_exact(data: bytes, stream: Codestream) -> bool:
+    """Whether nothing in a decoded codestream can be off: of JPEG 2000, its last bit-planes may be missing even so."""
+    if stream.coding == "jpeg-ls":  # NEAR in the header of its first scan (ISO 14495-1 C.2.3)
+        start = next(start for marker, start in _segments(data) if marker == _SCAN)
+        (length,) = struct.unpack_from(">H", data, start + 2)
+        return bool(data[start + length - 1] == 0)
+    if stream.coding in {"jpeg-2000", "htj2k"}:  # the wavelet, last of the fixed values of the coding style (A.6.1)
+        return any(marker == _CODING_STYLE and data[start + 13] == 1 for marker, start in _main_header(data))
+    return stream.coding == "jpeg-lossless"
 
 
 def _main_header(data: bytes) -> Iterator[tuple[int, int]]:

@@ -48,22 +48,26 @@ def has_all_scans(jpeg: bytes) -> bool:
     return jpeg.endswith(_END_OF_IMAGE) or jpeg.rfind(_END_OF_IMAGE) > jpeg.rfind(_START_OF_SCAN)
 
 
-def decode_present_rows(jpeg: bytes, bits: int, decode: Callable[[bytes], Array | None]) -> Array | None:
-    """Decode a JPEG (DCT) to (rows, columns[, samples]), without the rows at the end that its data does not reach.
+def decode_present_rows(
+    jpeg: bytes, bits: int, decode: Callable[[bytes], Array | None], *, lossless: bool = False
+) -> Array | None:
+    """Decode a JPEG, lossless or not, to (rows, columns[, samples]), without the rows that its data does not reach.
 
-    libjpeg makes those the middle of the grey scale, once there is an end to the stream. Where a picture ends so, more
-    data is put in front of that end: what it changes was missing. `decode` may reduce, and gives None for what cannot
-    be read.
+    libjpeg makes those the middle of the grey scale, once there is an end to the stream. Where a picture ends so, or a
+    lossless one had no end, more data is put in front of that end: what it changes was missing. `decode` may reduce,
+    and gives None for what cannot be read.
 
     Raises
     ------
     RejectedFile
         ``truncated`` where most rows are missing.
     """
-    if not jpeg.endswith((_END_OF_IMAGE, _END_OF_IMAGE + b"\0")):  # the byte of padding
+    has_end = jpeg.endswith((_END_OF_IMAGE, _END_OF_IMAGE + b"\0"))  # the byte of padding
+    if not has_end:
         jpeg = jpeg.rstrip(b"\0").removesuffix(_END_OF_IMAGE).rstrip(b"\xff") + _END_OF_IMAGE
     decoded = decode(jpeg)
-    if decoded is None or (decoded[-1, -1] != 1 << bits - 1).any():
+    is_suspect = lossless and not has_end
+    if decoded is None or (not is_suspect and (decoded[-1, -1] != 1 << bits - 1).any()):
         return decoded
     exposed = np.flatnonzero((decoded[:, -1:] != 1 << bits - 1).reshape(len(decoded), -1).any(axis=1))
     continued = decode(jpeg[: jpeg.rfind(_END_OF_IMAGE)] + _ANY_BLOCKS + _END_OF_IMAGE)

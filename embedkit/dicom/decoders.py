@@ -120,7 +120,8 @@ def _decode_at_full_size(frame: bytes, stream: Codestream) -> Array:
         return plain
     if stream.coding == "jpeg-ls":
         return _decode_jpeg_ls(frame, stream)
-    return np.asarray(decode_present_rows(frame, stream.bits, imagecodecs.jpeg8_decode))
+    lossless = stream.coding == "jpeg-lossless"
+    return np.asarray(decode_present_rows(frame, stream.bits, imagecodecs.jpeg8_decode, lossless=lossless))
 
 
 def _decode_jpeg_ls(frame: bytes, stream: Codestream) -> Array:

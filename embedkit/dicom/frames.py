@@ -17,6 +17,7 @@ from embedkit.dicom.codestreams import (
     SYNTAXES,
     Codestream,
     complete_jpeg_2000,
+    is_exact,
     read_codestream,
     unbox,
     with_end,
@@ -155,7 +156,7 @@ class FrameReader:
             raise reject("decode-failed")
         syntax = self._header.transfer_syntax
         decoded = self._decode_again(frame, syntax if stream.coding == self._declared else SYNTAXES[stream.coding])
-        return self._take_stored(decoded, stream)
+        return self._take_stored(decoded, frame, stream)
 
     def _compare(self, stream: Codestream) -> None:
         """Believe a codestream where the header contradicts it, within the limits: it is what a decoder allocates."""
@@ -177,13 +178,13 @@ class FrameReader:
         decoded = decode_codestream(frame, stream, reduction, self.layout.photometric, planes)
         if planes and _middle_spread(decoded) < GREY_STEPS // 4 << planes:
             raise ValueError("too few greys would be left")
-        return self._take_stored(decoded, stream)
+        return self._take_stored(decoded, frame, stream)
 
-    def _take_stored(self, decoded: Array, stream: Codestream) -> Array:
+    def _take_stored(self, decoded: Array, frame: bytes, stream: Codestream) -> Array:
         layout = self.layout
         if stream.bits <= layout.bits_stored and (stream.signed or not layout.signed):
             return decoded
-        exact = stream.lossless and self._header.transfer_syntax not in LOSSY_2000
+        exact = self._header.transfer_syntax not in LOSSY_2000 and is_exact(frame, stream)
         overshoots = not exact and stream.signed == layout.signed  # else the values are bit patterns, not numbers
         return take_stored_values(decoded, layout, stream.bits, overshoots=overshoots)
 
