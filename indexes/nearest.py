@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,7 @@ from embedkit.indexes.faiss_library import faiss
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.tiles import cut
 from embedkit.indexes.vectors import Vectors
-
-threadpoolctl: Any = import_module("threadpoolctl")  # it has none
+from embedkit.threads import limit_threads
 
 Ints = NDArray[np.int64]
 Rearrange = Callable[[Ints], None]
@@ -131,6 +129,7 @@ class NearestOfAll:
 
         return compare
 
+    @limit_threads()
     def _sketch(self, sample: Ints, true: Ints) -> Vectors:
         """Return the fewest principal components that have `AIM` of the true neighbours among the candidates."""
         directions = self.directions
@@ -149,7 +148,7 @@ def _map_on_cores(
 ) -> Iterator[Found]:
     """Compare block by block on all cores, a thread each: small products do not keep several threads busy."""
     cores, pending = os.cpu_count() or 1, deque[Future[Found]]()
-    with threadpoolctl.threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+    with limit_threads(1), ThreadPoolExecutor(cores) as pool:
         for block in blocks:
             pending.append(pool.submit(compare, block))
             if len(pending) > 2 * cores:
@@ -158,6 +157,7 @@ def _map_on_cores(
             yield pending.popleft().result()
 
 
+@limit_threads()
 def nearest_among(queries: Vectors, directions: Vectors, k: int) -> tuple[Ints, Vectors]:
     """Compare every query, (M, D), with every vector, (N, D), by their products: cosines, where all are of length 1.
 

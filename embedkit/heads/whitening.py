@@ -11,6 +11,7 @@ import numpy as np
 
 from embedkit.heads.moments import Floats
 from embedkit.indexes.vectors import unit
+from embedkit.threads import limit_threads
 
 COMPONENTS = 64
 _CHUNK = 65536
@@ -18,6 +19,7 @@ _LEAST_VARIANCE = 1e-12
 _NEARLY_ZERO = np.float32(1e-6)
 
 
+@limit_threads()
 def whiten(vectors: Floats) -> Floats:
     """Map vectors, float32 (N, D), to float32 (N, at most 64) by half-strength principal component whitening.
 

@@ -1,8 +1,8 @@
 """Near-duplicates: the same exposure stored again under another SOP Instance UID.
 
-Candidates come from the vectors, the verdict from the pictures: two exposures of one joint can have nearly the same
-vector and are no duplicates. Mirror images are found too: encoders are taught to look past mirroring, so their vectors
-are near.
+Candidates come from the embeddings and from fingerprints of the thumbnails, the verdict from the pictures: two
+exposures of one joint can have nearly the same embedding and are no duplicates. Embeddings find small turns and mirror
+images, fingerprints what embeddings move with: windows, contrast curves, crops, quarter turns, inversion.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import pyarrow as pa
 from embedkit.heads import Neighbours
 from embedkit.heads.folds import Ints
 from embedkit.heads.neighbours import Flags
+from embedkit.quality.fingerprints import Candidates, find_alike
 from embedkit.quality.fusion import sigmoid
-from embedkit.quality.matching import FINE, Grey, lay_thumbnail, match_laid
+from embedkit.quality.matching import FINE, SAME_LOCAL_DETAIL, Grey, lay_thumbnail, match_laid, match_posed
 from embedkit.quality.pictures import THUMBNAIL, Numbers, Pictures, shrink
 
 CANDIDATE_COSINE = 0.93
@@ -74,25 +75,64 @@ def find_duplicates(
     on_progress
         Is told how many of how many candidates are settled.
     """
+    alike = find_alike(thumbnails)
+    apart = _differ(instances, alike.first, alike.second)
+    alike = Candidates(alike.first[apart], alike.second[apart], alike.pose[apart])
     pairs = _list_candidates(twins, instances)
-    score = np.zeros((len(pairs), 2))
+    score, total = np.zeros((len(pairs), 2)), len(pairs) + len(alike.first)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding and OpenCV let go of the interpreter
         parts, cases, settled = _cut(len(pairs)), list[_Case](), 0
         for part, found in zip(parts, pool.map(partial(_compare_thumbnails, pairs, thumbnails), parts), strict=True):
             cases += found
             settled += len(part) - len({case.pair for case in found})
             if on_progress:
-                on_progress(settled, len(pairs))
+                on_progress(settled, total)
         for start in range(0, len(cases), _CASES_AT_ONCE):
             some = cases[start : start + _CASES_AT_ONCE]
-            for case, alike in zip(some, _compare_pictures(pool, pairs, some, read_pictures), strict=True):
-                score[case.pair, int(case.mirrored)] = alike
+            for case, agreement in zip(some, _compare_pictures(pool, pairs, some, read_pictures), strict=True):
+                score[case.pair, int(case.mirrored)] = agreement
             if on_progress:
-                on_progress(len(pairs) - len({case.pair for case in cases[start + len(some) :]}), len(pairs))
+                on_progress(len(pairs) - len({case.pair for case in cases[start + len(some) :]}), total)
+        posed = np.empty(len(alike.first))
+        for part in _cut(len(posed)):
+            posed[part] = _compare_posed(pool, alike, part, read_pictures)
+            if on_progress:
+                on_progress(len(pairs) + int(part[-1]) + 1, total)
     score = sigmoid((score - SAME_DETAIL) / 0.03)
-    best, mirrored = score.max(axis=1), score[:, 1] > score[:, 0]
-    same = best > 0.5
-    return Duplicates(pairs[same, 0], pairs[same, 1], best[same], mirrored[same])
+    return _unite(
+        Duplicates(pairs[:, 0], pairs[:, 1], score.max(axis=1), score[:, 1] > score[:, 0]),
+        Duplicates(alike.first, alike.second, sigmoid((posed - SAME_LOCAL_DETAIL) / 0.03), _mirrors(alike.pose)),
+    )
+
+
+def _compare_posed(
+    pool: ThreadPoolExecutor, alike: Candidates, chunk: Ints, read_pictures: Callable[[Ints], Pictures]
+) -> list[float]:
+    """`match_posed` of a chunk of candidates."""
+    rows, place = np.unique(np.stack([alike.first[chunk], alike.second[chunk]], axis=1), return_inverse=True)
+    pictures = [shrink(picture, FINE) for picture in read_pictures(rows)]
+
+    def compare(pair: Ints, pose: int) -> float:
+        return match_posed(pictures[pair[0]], pictures[pair[1]], pose)
+
+    return list(pool.map(compare, place.reshape(-1, 2), alike.pose[chunk].tolist()))
+
+
+def _mirrors(pose: Ints) -> Flags:
+    """Whether poses turn a picture over, bool (P,)."""
+    return np.asarray(((pose >> 2) + (pose >> 1) + pose) & 1, dtype=bool)
+
+
+def _unite(*parts: Duplicates) -> Duplicates:
+    """The pairs that are likelier repeats than not, in order, each as the part says that is surest of it."""
+    first, second, score, mirrored = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "second", "score", "mirrored")
+    )
+    order = np.lexsort((-score, second, first))
+    order = order[score[order] > 0.5]
+    fresh = (np.diff(first[order], prepend=-1) != 0) | (np.diff(second[order], prepend=-1) != 0)
+    order = order[fresh]
+    return Duplicates(first[order], second[order], score[order], mirrored[order])
 
 
 @dataclass(frozen=True)
@@ -108,10 +148,15 @@ def _list_candidates(twins: Neighbours, instances: Sequence[str]) -> Ints:
     """Pairs of rows with like vectors, int64 (P, 2), in order."""
     rows = np.repeat(np.arange(len(twins.rows)), twins.rows.shape[1])
     other, cosine = twins.rows.ravel(), twins.cosine.ravel()
-    instance = pa.array(instances, pa.string()).dictionary_encode().indices.to_numpy()
     candidate = (other >= 0) & (cosine >= CANDIDATE_COSINE)
-    candidate &= instance[rows] != instance[np.maximum(other, 0)]
+    candidate &= _differ(instances, rows, np.maximum(other, 0))
     return np.unique(np.sort(np.stack([rows, other], axis=1)[candidate], axis=1), axis=0)
+
+
+def _differ(instances: Sequence[str], one: Ints, other: Ints) -> Flags:
+    """Whether pairs of rows are of two instances, bool (P,)."""
+    instance = pa.array(instances, pa.string()).dictionary_encode().indices.to_numpy()
+    return np.asarray(instance[one] != instance[other], dtype=bool)
 
 
 def _cut(count: int) -> list[Ints]:

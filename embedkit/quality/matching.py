@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from embedkit.quality.fingerprints import INVERTED, Pose, turn
 from embedkit.quality.pictures import THUMBNAIL, Pictures, shrink
 
 Grey = npt.NDArray[np.float32]
@@ -19,6 +20,16 @@ FINE = 128
 _LEAST_AT_32, _LEAST_AT_64 = 0.5, 0.6
 """Of 1,175 repeats whose detail agrees by 0.82 in the end the least was 0.56 and 0.72; of 2,687 other candidates a
 third and a tenth come so far."""
+SAME_LOCAL_DETAIL = 0.72
+"""Of `match_posed`: other exposures of one limb come up to 0.71."""
+_STEPS = (
+    (THUMBNAIL, cv2.MOTION_EUCLIDEAN, 0.45),
+    (FINE // 2, cv2.MOTION_AFFINE, 0.5),
+    (FINE, cv2.MOTION_AFFINE, 0.0),
+)
+"""Pixels a side, the kind of motion, and how well detail has to agree to go on."""
+_BLACK, _WHITE = 3, 252
+_LEAST_STRENGTH, _LEAST_COMMON = 3.0, 0.03
 _NO_MOTION = np.eye(2, 3, dtype=np.float32)
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-4)
 
@@ -52,14 +63,68 @@ def match_laid(first: Pictures, second: Pictures, motion: Grey) -> float:
     return _compare(one, two, _align(one, two, _enlarge(motion, FINE // THUMBNAIL)), blur=2)
 
 
-def _align(one: Grey, two: Grey, motion: Grey) -> Grey:
-    """The small shift and turn, float32 (2, 3), that lays the second on the first, sought from `motion` on (ECC).
+def match_posed(first: Pictures, second: Pictures, pose: Pose) -> float:
+    """How well the detail of two pictures shrunk to uint8 (128, 128) agrees where a fingerprint says how they lie.
+
+    Detail is divided by its local strength, so that a contrast curve does not count, and what a window has driven to
+    black or white is left out; the last motion is an affine one, so that a crop does not count. 0 where nothing agrees
+    on the way. 13 of 120 pictures with a strong window and 5 with a crop of 2% come less far than `SAME_LOCAL_DETAIL`.
+    """
+    other = np.ascontiguousarray(turn(second, pose))
+    if pose & INVERTED:
+        other = _invert(other)
+    motion, agreement = _NO_MOTION, 0.0
+    for side, model, least in _STEPS:
+        one, two = shrink(first, side), shrink(other, side)
+        if side > THUMBNAIL:
+            motion = _enlarge(motion, 2)
+        coarse = _LEAST_STRENGTH * (1 if side > THUMBNAIL else 3)
+        motion = _align(_level(one, 3, coarse), _level(two, 3, coarse), motion, model)
+        agreement = _compare_level(one, two, motion, blur=min(side // THUMBNAIL, 2))
+        if agreement < least:
+            return 0.0
+    return agreement
+
+
+def _invert(picture: Pictures) -> Pictures:
+    """Invert what is not black surround."""
+    lit = picture > _BLACK
+    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
+    inverted = np.zeros_like(picture)
+    if len(rows):
+        inside = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        inverted[inside] = 255 - picture[inside]
+    return inverted
+
+
+def _level(picture: Pictures, blur: float, least: float) -> Grey:
+    """What a blur takes away, in units of its local strength."""
+    grey = picture.astype(np.float32)
+    detail = grey - cv2.GaussianBlur(grey, (0, 0), blur)
+    return np.asarray(detail / (np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 2 * blur)) + least), np.float32)
+
+
+def _compare_level(one: Pictures, two: Pictures, motion: Grey, *, blur: float) -> float:
+    """The correlation of levelled detail where neither picture is black or white, once the second is moved."""
+    laid = np.asarray(cv2.warpAffine(two, motion, two.shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.uint8)
+    shown = [((grey > _BLACK) & (grey < _WHITE)).astype(np.uint8) for grey in (one, laid)]
+    common = cv2.erode(shown[0] & shown[1], np.ones((3, 3), dtype=np.uint8)) > 0
+    if np.mean(common) < _LEAST_COMMON:
+        return 0.0
+    detail = [np.clip(_level(grey, blur, _LEAST_STRENGTH), -3, 3)[common] for grey in (one, laid)]
+    return _correlate(*detail)
+
+
+def _align(one: Grey, two: Grey, motion: Grey, model: int = cv2.MOTION_EUCLIDEAN) -> Grey:
+    """The small shift and turn, or what `model` says, float32 (2, 3), that lays the second on the first (ECC).
+
+    It is sought from `motion` on.
 
     Evangelidis and Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization", 2008.
     """
     everywhere = np.full(one.shape, 255, dtype=np.uint8)
     try:
-        found = cv2.findTransformECC(one, two, motion.copy(), cv2.MOTION_EUCLIDEAN, _STOP, everywhere, 5)[1]
+        found = cv2.findTransformECC(one, two, motion.copy(), model, _STOP, everywhere, 5)[1]
     except cv2.error:  # it did not converge: the two have no common shape
         return motion
     return np.asarray(found, dtype=np.float32)
