@@ -31,8 +31,8 @@ _NEAR = 17
 differ in 13 at the median, after a crop of 4% in 6."""
 _MOST_EACH = 3
 """Candidates an image."""
-_LEAST_BUDGET, _SHARE = 6_000, 25
-"""Of more candidates the nearest are kept: so many, or one for every 25 images."""
+_LEAST_BUDGET, _SHARE = 6_000, 100
+"""Of more candidates the nearest are kept: so many, or one for every 100 images."""
 _STANDING_OUT, _MEETING, _WINDOW = 8, 6, 8
 _SIGMA, _LEAST_CONTRAST = 3.0, 20.0
 _AT_ONCE = 8192

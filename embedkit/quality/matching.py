@@ -21,7 +21,8 @@ _LEAST_AT_32, _LEAST_AT_64 = 0.5, 0.6
 """Of 1,175 repeats whose detail agrees by 0.82 in the end the least was 0.56 and 0.72; of 2,687 other candidates a
 third and a tenth come so far."""
 SAME_LOCAL_DETAIL = 0.72
-"""Of `match_posed`: other exposures of one limb come up to 0.71."""
+"""Of `match_posed`. Of 6,023 real radiographs 132 pairs come so far, all but two of them one exposure by eye; from 0.62
+to 0.72 nearly all are two exposures of like limbs."""
 _STEPS = (
     (THUMBNAIL, cv2.MOTION_EUCLIDEAN, 0.45),
     (FINE // 2, cv2.MOTION_AFFINE, 0.5),
@@ -68,7 +69,7 @@ def match_posed(first: Pictures, second: Pictures, pose: Pose) -> float:
 
     Detail is divided by its local strength, so that a contrast curve does not count, and what a window has driven to
     black or white is left out; the last motion is an affine one, so that a crop does not count. 0 where nothing agrees
-    on the way. 13 of 120 pictures with a strong window and 5 with a crop of 2% come less far than `SAME_LOCAL_DETAIL`.
+    on the way.
     """
     other = np.ascontiguousarray(turn(second, pose))
     if pose & INVERTED:
