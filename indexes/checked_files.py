@@ -31,7 +31,7 @@ from embedkit.indexes.storage import TEMPORARY_SUFFIX
 NOTE_NAME = "checked.json"
 SMALL = 4 << 20
 """A file of so many bytes at most is read into memory."""
-_SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000
 """Clocks of file systems are coarse: a file that changed less than this ago may change again at the same time."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -127,7 +127,7 @@ def _identity(status: os.stat_result, sha256: str) -> list[str | int] | None:
         boot = _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
         return None
-    if time.time_ns() - status.st_ctime_ns < _SETTLED_NS:
+    if time.time_ns() - status.st_ctime_ns < SETTLED_NS:
         return None
     return [boot, sha256, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 

@@ -160,7 +160,7 @@ def _reader(data: Bytes) -> Callable[[int], bytes]:
 def _is_sound(index: Any, dimension: int) -> bool:
     """Tell whether all counts and sizes of an index agree."""
     total = index.ntotal
-    if index.d != dimension or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+    if index.d != dimension or index.metric_type != faiss.METRIC_INNER_PRODUCT or not index.is_trained:
         return False
     if isinstance(index, faiss.IndexIDMap2):
         flat = faiss.downcast_index(index.index)

@@ -23,6 +23,7 @@ from embedkit.indexes.storage import Put, write_atomically
 
 _VECTORS_A_GROUP = 64
 """So that the vector of one image is read without those of its whole shard: 0.6 ms and not 2.5."""
+_MAGIC = b"PAR1"
 _ARROW_TYPES = {"str": pa.string(), "int": pa.int32()}
 FACTS_SCHEMA = pa.schema(
     [
@@ -125,6 +126,7 @@ def read_table(
     try:
         source = path if data is None else pa.BufferReader(pa.py_buffer(data))
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
+            _check_layout(file.metadata, path.stat().st_size if data is None else len(data))
             every = range(file.num_row_groups)
             chosen = every if groups is None or len(every) == 1 else groups
             table = file.read_row_groups([*chosen], columns=schema.names, use_threads=len(schema) > 1)
@@ -134,6 +136,20 @@ def read_table(
     if rows is not None:
         _check_rows(path, table, rows)
     return table
+
+
+def _check_layout(metadata: pq.FileMetaData, size: int) -> None:
+    """Raise ValueError where columns do not lie side by side: no checksum covers what says where they lie."""
+    place = len(_MAGIC)
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for number in range(metadata.num_columns):
+            column = row_group.column(number)
+            if column.data_page_offset != place or column.has_dictionary_page:
+                raise ValueError("a column lies elsewhere")
+            place += column.total_compressed_size
+    if place + metadata.serialized_size + 4 + len(_MAGIC) != size:
+        raise ValueError("columns do not fill the file")
 
 
 def _check_rows(path: Path, table: pa.Table, rows: int) -> None:
