@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from embedkit.indexes import Index, checked_files, repair, verify
 from embedkit.indexes.checked_files import NOTE_NAME, open_checked
 from embedkit.indexes.image_table import TABLE_SCHEMA
 from embedkit.indexes.manifest import read_newest_manifest, search_name, table_name, write_manifest
+from embedkit.indexes.shards import read_table, write_table
 from embedkit.indexes.storage import sha256_of
 
 from ..conftest import REPOSITORY
@@ -150,6 +152,23 @@ def test_verify_finds_what_readers_cannot_and_repair_makes_it_good(tmp_path: Pat
     assert len(repair(folder)) == 1
     assert verify(folder) == []
     assert Index.open(folder).notes == []
+
+
+@pytest.mark.parametrize("rows", [0, 1, 200])
+def test_columns_that_lie_elsewhere_are_refused(tmp_path: Path, rows: int) -> None:
+    """What says where a column lies is read as it was written, or not at all: it has no checksum."""
+    path, schema = tmp_path / "file", pa.schema([("one", pa.binary()), ("two", pa.binary())])
+    values = [bytes([row]) * 9000 for row in range(rows)]
+    table = pa.table([pa.array(values, pa.binary()), pa.array(values[::-1], pa.binary())], schema)
+    write_table(path, table, 64)
+    assert read_table(path, schema, rows).equals(table)
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little")
+    for place in range(len(whole) - 8 - footer, len(whole), 7):
+        for bit in (1, 2, 16):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+            with suppress(IndexFolderError):
+                assert read_table(path, schema, rows).equals(table), (place, bit)
 
 
 def _table(index: Index) -> pa.Table:
