@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import tempfile
 from collections.abc import Callable, Collection
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.dicom.label_table import column_names, find_column, read_rows
 from embedkit.encoder.training_set import TrainingSet
 from embedkit.errors import UsageError
 from embedkit.image import PICTURE_SIDE
@@ -68,12 +68,10 @@ def training_set(
 
 
 def read_image_ids(path: Path) -> set[str]:
-    """Read the `sop_instance_uid` column of a CSV file, an issues.csv for one; raises UsageError ``bad-table``."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return {row["sop_instance_uid"] for row in csv.DictReader(file)}
-    except (KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError("bad-table", f"{path}: it is no CSV file with a column sop_instance_uid") from error
+    """Read the `sop_instance_uid` column of a CSV file, an issues.csv for one; raises UsageError ``labels-invalid``."""
+    with read_rows(path) as rows:
+        place = find_column(column_names(next(rows, [])), ("sop_instance_uid",), path)
+        return {row[place] for row in rows if place < len(row)}
 
 
 def _decode(

@@ -112,7 +112,7 @@ def path_parts(path: str) -> list[str]:
 
 def wrong_table(path: Path, message: str) -> UsageError:
     """The error of a table that cannot be used; `message` names rows and never values."""
-    return UsageError("labels-invalid", f"the label table {path} cannot be used: {message}")
+    return UsageError("labels-invalid", f"the table {path} cannot be used: {message}")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,23 +123,37 @@ class IssueTable:
 def read_issues(path: Path, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
     """Read `columns` of what `IssueTable.write_csv` (.csv) or `write_parquet` (.parquet) wrote.
 
+    A .csv may have gone through a spreadsheet, which separates by semicolon or tab where the comma is for decimals.
+
     Raises UsageError ``issues-unreadable`` for any other file.
     """
     schema = pa.schema([SCHEMA.field(name) for name in columns])
     try:
         if path.suffix == ".parquet":
             return pq.read_table(path, columns=list(columns)).select(list(columns)).cast(schema)
+        with path.open("rb") as file:
+            separator, decimal = _find_separators(file.read(1 << 16))
         table = pyarrow.csv.read_csv(
             path,
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict(zip(schema.names, schema.types, strict=True)), include_columns=list(columns)
+                column_types=dict(zip(schema.names, schema.types, strict=True)),
+                include_columns=list(columns),
+                decimal_point=decimal,
             ),
         )
         return pa.Table.from_arrays([_from_cells(column) for column in table.columns], schema=schema)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         message = f"{path}: this is not a table of issues; write one with `find-label-issues --out` (.csv or .parquet)"
         raise UsageError("issues-unreadable", message) from error
+
+
+def _find_separators(head: bytes) -> tuple[str, str]:
+    """Find what stands between cells and what before decimals in a CSV file that begins like this."""
+    first, _, rows = head.partition(b"\n")
+    separator = max(",;\t", key=lambda mark: first.count(mark.encode()))
+    commas = separator != "," and re.search(rb"[;\t][0-9]+,[0-9]+[;\t]", rows)
+    return separator, "," if commas else "."
 
 
 def _from_cells(column: pa.ChunkedArray) -> pa.ChunkedArray:

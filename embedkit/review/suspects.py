@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
-from embedkit.quality import ISSUES, IssueTable
+from embedkit.quality import ISSUES, IssueTable, read_issues
 from embedkit.quality.table import (
     HEADER_CONFLICT,
     MISSING_LABEL,
@@ -85,19 +83,15 @@ def read_suspects(path: Path, index: Index) -> list[Suspect]:
     Raises
     ------
     UsageError
-        ``bad-issues`` where it is no such file, or names no image of this index.
+        ``issues-unreadable`` where it is no such file, ``issues-of-another-index`` where it names no image of this one.
     """
     ids: dict[str, list[str]] = {}
     for image_id, uid in zip(*(index.images[c].to_pylist() for c in ("image_id", "sop_instance_uid")), strict=True):
         ids.setdefault(uid, []).append(image_id)
-    try:
-        rows = pq.read_table(path).to_pylist() if path.suffix == ".parquet" else _read_csv(path)
-        found = _merge((image_id, row) for row in rows for image_id in ids.get(row["sop_instance_uid"], ()))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error, pa.ArrowException) as error:
-        message = f"{path}: this is no file that `embedkit find-label-issues --out` wrote as .csv or .parquet"
-        raise UsageError("bad-issues", message) from error
+    rows = read_issues(path, _COLUMNS).to_pylist()
+    found = _merge((image_id, row) for row in rows for image_id in ids.get(row["sop_instance_uid"], ()))
     if not found:
-        raise UsageError("bad-issues", f"{path}: it names no suspect that is in this index")
+        raise UsageError("issues-of-another-index", f"{path}: it names no suspect that is in this index")
     return found
 
 
@@ -180,10 +174,3 @@ def _read(image_id: str, row: Mapping[str, Any]) -> Suspect:
         neighbours=() if repeated or in_study else evidence,
         repeats=evidence if repeated else (),
     )
-
-
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    # The apostrophe that keeps a spreadsheet from running a text is not part of it.
-    return [{name: (text[1:] if text[:1] == "'" else text) for name, text in row.items()} for row in rows]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from embedkit.errors import UsageError
@@ -22,11 +24,10 @@ def index(tmp_path: Path, run: Embed) -> Index:
 
 
 def _with_regions(index: Index, regions: list[str], patients: list[str]) -> Index:
-    import pyarrow as pa
-
+    images = index.images
     for name, values in (("region", regions), ("patient", patients)):
-        place = index.images.schema.get_field_index(name)
-        index.images = index.images.set_column(place, name, pa.array(values))
+        images = images.set_column(images.schema.get_field_index(name), name, pa.array(values))
+    index._table = replace(index._table, images=images)
     return index
 
 
@@ -80,5 +81,5 @@ def test_a_table_names_the_images_to_leave_out(tmp_path: Path) -> None:
     assert read_image_ids(table) == {"1.2.3", "1.2.4#2"}
     for content in (b"rank\n1\n", b"\xff\xfe\x00"):
         table.write_bytes(content)
-        with pytest.raises(UsageError, match="sop_instance_uid"):
+        with pytest.raises(UsageError, match=r"sop_instance_uid|not UTF-8"):
             read_image_ids(table)

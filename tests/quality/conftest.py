@@ -1,5 +1,6 @@
 """An index that lives in memory: three regions as clusters of vectors, and pictures with structure and fine detail."""
 
+import copy
 from types import SimpleNamespace
 
 import cv2
@@ -60,6 +61,11 @@ class MemoryIndex:
     def __len__(self):
         return self.images.num_rows
 
+    def with_regions(self, regions):
+        other = copy.copy(self)
+        other.images = self.images.set_column(self.images.column_names.index("region"), "region", regions)
+        return other
+
     def space_name(self, space=None):
         return space or "simclr"
 
@@ -99,9 +105,9 @@ class Archive:
         pictures = np.stack([draw_exposure(1000 * seed + number) for number in range(count)])
         patients = np.array([f"p{number}" for number in range(count)], dtype=object)
         self.original = rows[44 : 44 + len(self.twin)]
-        for copy, row in zip(self.twin, self.original, strict=True):
+        for twin, row in zip(self.twin, self.original, strict=True):
             turn = cv2.getRotationMatrix2D((128, 128), 3, 1)
-            pictures[copy] = cv2.convertScaleAbs(cv2.warpAffine(pictures[row], turn, (256, 256)), alpha=0.9)
+            pictures[twin] = cv2.convertScaleAbs(cv2.warpAffine(pictures[row], turn, (256, 256)), alpha=0.9)
             vectors[copy] = vectors[row] * (1 + rng.normal(0, 0.01, 32))
             given[copy], self.region[copy], patients[copy] = given[row], self.region[row], patients[row]
         for row in self.blank:

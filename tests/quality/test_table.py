@@ -1,3 +1,6 @@
+import csv
+import io
+import re
 from dataclasses import replace
 
 import pyarrow as pa
@@ -24,6 +27,18 @@ def test_what_is_written_is_read_again(suffix, tmp_path):
     getattr(issues, f"write_{suffix}")(path)
     assert read_issues(path).equals(issues.table)
     assert read_issues(path, ("score", "issue")).equals(issues.table.select(["score", "issue"]))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("decimal", [",", "."])
+def test_what_a_spreadsheet_saved_is_read(separator, decimal, tmp_path):
+    issues = table_of(ROW, (2, "1.2.6", "/dump/é;b", "none", "hand", "", 0.125, 0.5, 1.0, "1.2.7;1.2.8", "", ""))
+    path = tmp_path / "issues.csv"
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.writer(file, delimiter=separator)
+        for row in csv.reader(io.StringIO(issues.to_csv())):
+            writer.writerow([re.sub(r"^([0-9]+)\.([0-9]+)$", rf"\1{decimal}\2", cell) for cell in row])
+    assert read_issues(path).equals(issues.table)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

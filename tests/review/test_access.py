@@ -150,8 +150,8 @@ def test_it_listens_at_this_machine_only(shared: Server) -> None:
         ({"reviewers": ("anna", "anna")}, "bad-reviewer"),
         ({"reviewers": ("a\nb",)}, "bad-reviewer"),
         ({"root": Path("no-such-folder")}, "root-not-found"),
-        ({"issues": Path("no-such.csv")}, "bad-issues"),
-        ({"issues": Path(__file__)}, "bad-issues"),
+        ({"issues": Path("no-such.csv")}, "issues-unreadable"),
+        ({"issues": Path(__file__)}, "issues-unreadable"),
         ({"index": Path("no-such-index")}, "index-absent"),
     ],
 )

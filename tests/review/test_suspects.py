@@ -54,7 +54,7 @@ def test_what_is_no_file_of_suspects_is_refused(whole_site: Site, tmp_path: Path
     path.write_text(content)
     with pytest.raises(UsageError) as refused:
         read_suspects(path, Index.open(whole_site.index))
-    assert refused.value.reason == "bad-issues"
+    assert refused.value.reason == "issues-unreadable"
 
 
 def test_what_was_decided_is_left_out_and_what_was_agreed_on_is_believed(site: Site) -> None:
