@@ -108,8 +108,8 @@ class Archive:
         for twin, row in zip(self.twin, self.original, strict=True):
             turn = cv2.getRotationMatrix2D((128, 128), 3, 1)
             pictures[twin] = cv2.convertScaleAbs(cv2.warpAffine(pictures[row], turn, (256, 256)), alpha=0.9)
-            vectors[copy] = vectors[row] * (1 + rng.normal(0, 0.01, 32))
-            given[copy], self.region[copy], patients[copy] = given[row], self.region[row], patients[row]
+            vectors[twin] = vectors[row] * (1 + rng.normal(0, 0.01, 32))
+            given[twin], self.region[twin], patients[twin] = given[row], self.region[row], patients[row]
         for row in self.blank:
             pictures[row] = draw_blank(row)
         self.pictures = pictures
