@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,11 @@ from embedkit.indexes.faiss_library import faiss
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.tiles import cut
 from embedkit.indexes.vectors import Vectors
-from embedkit.threads import limit_threads
+from embedkit.threads import single_thread
 
 Ints = NDArray[np.int64]
 Rearrange = Callable[[Ints], None]
+Block = TypeVar("Block")
 
 EXACT_BELOW = 65_536
 AIM = 0.995
@@ -91,9 +92,13 @@ class NearestOfAll:
 
     def _walk_all(self) -> Iterator[Found]:
         step = _VECTORS_AT_ONCE if _gpu() else _QUERIES_AT_ONCE
-        for start in range(0, len(self.directions), step):
-            queries = np.arange(start, min(start + step, len(self.directions)))
-            yield Found(queries, *nearest_among(self.directions[queries], self.directions, self.k))
+        starts = range(0, len(self.directions), step)
+        blocks = (np.arange(start, min(start + step, len(self.directions))) for start in starts)
+
+        def compare(queries: Ints) -> Found:
+            return Found(queries, *nearest_among(self.directions[queries], self.directions, self.k))
+
+        return map(compare, blocks) if _gpu() else _map_on_cores(compare, blocks)
 
     def _walk_tiles(self) -> Iterator[Found]:
         """Cut and look by half of a sample, measure by the other half."""
@@ -129,7 +134,7 @@ class NearestOfAll:
 
         return compare
 
-    @limit_threads()
+    @single_thread()
     def _sketch(self, sample: Ints, true: Ints) -> Vectors:
         """Return the fewest principal components that have `AIM` of the true neighbours among the candidates."""
         directions = self.directions
@@ -143,12 +148,10 @@ class NearestOfAll:
         return directions
 
 
-def _map_on_cores(
-    compare: Callable[[tuple[Ints, Ints]], Found], blocks: Iterable[tuple[Ints, Ints]]
-) -> Iterator[Found]:
-    """Compare block by block on all cores, a thread each: small products do not keep several threads busy."""
+def _map_on_cores(compare: Callable[[Block], Found], blocks: Iterable[Block]) -> Iterator[Found]:
+    """Compare block by block on all cores, a thread each; see `embedkit.threads`."""
     cores, pending = os.cpu_count() or 1, deque[Future[Found]]()
-    with limit_threads(1), ThreadPoolExecutor(cores) as pool:
+    with single_thread(), ThreadPoolExecutor(cores) as pool:
         for block in blocks:
             pending.append(pool.submit(compare, block))
             if len(pending) > 2 * cores:
@@ -157,7 +160,7 @@ def _map_on_cores(
             yield pending.popleft().result()
 
 
-@limit_threads()
+@single_thread()
 def nearest_among(queries: Vectors, directions: Vectors, k: int) -> tuple[Ints, Vectors]:
     """Compare every query, (M, D), with every vector, (N, D), by their products: cosines, where all are of length 1.
 

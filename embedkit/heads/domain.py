@@ -14,7 +14,7 @@ import numpy as np
 
 from embedkit.heads.moments import Floats, Moments
 from embedkit.indexes.vectors import unit
-from embedkit.threads import limit_threads
+from embedkit.threads import single_thread
 
 SHRINKAGE = 0.5
 COVERAGE = 0.98
@@ -33,7 +33,7 @@ class Domain:
     reach: float = 1.0
     """The squared distance up to which a vector is in the domain."""
 
-    @limit_threads()
+    @single_thread()
     def remoteness(self, vectors: Floats) -> Floats:
         """The squared distance of raw vectors, float32 (N, D), as a share of `reach`, float32 (N,): over 1 is out."""
         squares = (self.centres.astype(np.float64) ** 2).sum(axis=1)
@@ -46,7 +46,7 @@ class Domain:
         return np.asarray(np.maximum(found, 0) / self.reach, dtype=np.float32)
 
 
-@limit_threads()
+@single_thread()
 def fit_domain(moments: Moments, reach: float = 1.0) -> Domain:
     """Fit a domain to summed-up vectors; `reach` is to be told from images that were held out.
 

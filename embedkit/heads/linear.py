@@ -16,7 +16,7 @@ import numpy as np
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats, Moments
 from embedkit.indexes.vectors import unit
-from embedkit.threads import limit_threads
+from embedkit.threads import single_thread
 
 SHRINKAGE = 0.1
 """For as many images as dimensions, or fewer; the error of a covariance falls as 1 / images, and this with it."""
@@ -35,7 +35,7 @@ class LinearHead:
     encoder: str = ""
     """sha256 of the encoder's weights, hex; "" for vectors of unknown origin."""
 
-    @limit_threads()
+    @single_thread()
     def logits(self, vectors: Floats) -> Floats:
         """Score raw vectors, float32 (N, D): float32 (N, K)."""
         scores = np.empty((len(vectors), len(self.bias)), dtype=np.float32)
@@ -54,7 +54,7 @@ class LinearHead:
         return LinearHead(self.regions, weight, bias, self.encoder)
 
 
-@limit_threads()
+@single_thread()
 def fit_linear(
     moments: Moments, regions: tuple[str, ...], *, encoder: str = "", shrinkage: float | None = None
 ) -> LinearHead:

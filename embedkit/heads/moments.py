@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from embedkit.heads.folds import Ints
 from embedkit.indexes.vectors import unit
-from embedkit.threads import limit_threads
+from embedkit.threads import single_thread
 
 Floats = npt.NDArray[np.float32]
 _CHUNK = 16384
@@ -29,7 +29,7 @@ class Moments:
     scatter: npt.NDArray[np.float64]
 
     @classmethod
-    @limit_threads()
+    @single_thread()
     def of(cls, vectors: Floats, codes: Ints, classes: int) -> Moments:
         """Sum up the vectors, float32 (N, D), whose class number is 0 or more."""
         width = vectors.shape[1]

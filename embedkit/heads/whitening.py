@@ -11,7 +11,7 @@ import numpy as np
 
 from embedkit.heads.moments import Floats
 from embedkit.indexes.vectors import unit
-from embedkit.threads import limit_threads
+from embedkit.threads import single_thread
 
 COMPONENTS = 64
 _CHUNK = 65536
@@ -19,7 +19,7 @@ _LEAST_VARIANCE = 1e-12
 _NEARLY_ZERO = np.float32(1e-6)
 
 
-@limit_threads()
+@single_thread()
 def whiten(vectors: Floats) -> Floats:
     """Map vectors, float32 (N, D), to float32 (N, at most 64) by half-strength principal component whitening.
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.quality.pictures import THUMBNAIL, Pictures
-from embedkit.threads import limit_threads
+from embedkit.threads import single_thread
 
 EXACT_BELOW = 10_000
 _NEAR = 17
@@ -110,7 +110,7 @@ def _combine() -> Ints:
 _LAY = _combine()
 
 
-@limit_threads()
+@single_thread()
 def _transform(thumbnails: Pictures) -> Floats:
     """The 86 coefficients of thumbnails after division by the local contrast, float32 (n, 86)."""
     grey = thumbnails.astype(np.float32)
@@ -144,7 +144,7 @@ def _signs(coefficients: Floats) -> _Signs:
     return np.where(coefficients > 0, np.float32(1), np.float32(-1))
 
 
-@limit_threads()
+@single_thread()
 def _compare_all(coefficients: Floats) -> tuple[Ints, Ints, Ints, Ints]:
     """The nearest others of each image: first, second, pose, and how many signs differ, (P,) each."""
     signs, found = _signs(coefficients), list[tuple[Ints, ...]]()
