@@ -54,7 +54,7 @@ class Console:
         """With `--json`: the one document on stdout."""
         if self.as_json:
             document = document | ({"index_notes": self.index_notes} if self.index_notes else {})
-            readable = sys.stdout.encoding.lower().startswith("utf")
+            readable = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
             sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not readable) + "\n")
 
     def line(self, text: str = "") -> None:
