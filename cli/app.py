@@ -44,9 +44,14 @@ INTERNAL_ERROR = 70
 
 
 class _Command(TyperCommand):
-    """A command that refuses an option given twice where one value counts: the first would be lost without a word."""
+    """A command that refuses what is a slip: an empty name, and an option given twice where one value counts.
+
+    An empty name is a variable of a script that was not set, and as a path it would be the whole working folder.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in args):
+            raise UsageError("empty-name", "an argument or option is empty: is a variable of a script not set?")
         words = [word.split("=", 1)[0] for word in args]
         for option in self.params:
             if getattr(option, "multiple", True) or getattr(option, "is_flag", False):

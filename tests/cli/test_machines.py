@@ -219,6 +219,15 @@ def test_a_number_out_of_bounds_is_bad_usage(arguments: tuple[str, ...], site: S
     assert arguments[-2] in said
 
 
+@pytest.mark.parametrize(
+    "words", [("embed", ""), ("classify", ""), ("embed", ".", "--labels="), ("export", "--out", "")]
+)
+def test_an_empty_name_is_not_the_working_folder(words: tuple[str, ...], site: Site, tmp_path: Path) -> None:
+    shutil.copy(next(path for path in site.dump.rglob("*.dcm")), tmp_path / "image.dcm")
+    assert "is empty" in run(*words, "--index", tmp_path / "index", code=2, cwd=tmp_path).stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["image.dcm"]
+
+
 def test_an_option_that_takes_one_value_is_not_taken_twice(site: Site, tmp_path: Path) -> None:
     said = run("classify", "--out", "a.csv", "--out=b.csv", "--index", site.index, code=2, cwd=tmp_path).stderr
     assert "--out is given twice" in said
