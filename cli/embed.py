@@ -75,8 +75,7 @@ def embed(
     """
     start_ahead("embedkit.indexes.preparation")  # what workers need is imported beside what is imported here
     from embedkit.cli.labels import TableLabels, labels_document, show_labels
-    from embedkit.cli.loading import encoder_for, reading_options
-    from embedkit.encoder import STARTER
+    from embedkit.cli.loading import encoders_for, reading_options
     from embedkit.errors import UsageError
     from embedkit.indexes import EmbedSettings, LabelSource
     from embedkit.indexes import labels_from_folders as folder_labels
@@ -93,7 +92,7 @@ def embed(
     if labels_from_folders:
         source = folder_labels(sources, reading.vocabulary)
     settings = EmbedSettings(workers, int(memory * 2**30), timeout, forget_vanished=forget_vanished, forget_most=yes)
-    encoders = [encoder_for(index, name, precision, runtime) for name in encoder or [STARTER]]
+    encoders = encoders_for(index, encoder or (), precision, runtime, console.note)
     report = embed_with_progress(
         console,
         sources,

@@ -112,6 +112,7 @@ class _Exports:
         self._consensus = find_consensus(self._latest)
         self._written: list[tuple[Path, int, str]] = []
         self._left_out: list[LeftOut] = []
+        self._gone: set[str] = set()
 
     def prepare(self, files: list[Path], folders: list[Path]) -> None:
         """Refuse what may not be replaced before anything is written; clear away what killed exports left."""
@@ -145,6 +146,7 @@ class _Exports:
 
         table = tabulate_decisions(self._index, self._latest)
         write_table(path, table)
+        self._gone |= self._find_gone(table["path"].to_pylist())
         self._written.append((path, table.num_rows, "decisions"))
 
     def write_copies(self, folder: Path, *, new_uids: bool) -> None:
@@ -203,7 +205,14 @@ class _Exports:
         for path in cohorts:
             table = list_cohort(self._index, self._consensus, issues, rules)
             write_table(path, table)
+            self._gone |= self._find_gone(table["path"].to_pylist())
             self._written.append((path, table.num_rows, "images"))
+
+    def _find_gone(self, paths: list[str]) -> set[str]:
+        """Find those of the listed originals that are not where they were."""
+        from embedkit.review.originals import find_original
+
+        return {path for path in paths if path and not find_original(path, self._root).exists()}
 
     def _note(self, folder: Path, done: Export, what: str) -> None:
         self._written.append((folder, done.files, what))
@@ -214,8 +223,11 @@ class _Exports:
 
         written = [{"path": str(path), "count": count, "of": what} for path, count, what in self._written]
         left_out = [{"image_id": one.image_id, "reason": one.reason} for one in self._left_out]
-        self._console.document({"written": written, "left_out": left_out})
+        self._console.document({"written": written, "left_out": left_out, "originals_gone": len(self._gone)})
         for path, count, what in self._written:
             self._console.line(f"written: {path}: {count:,} {what}")
+        if self._gone:
+            gone = f"{len(self._gone):,} of the listed originals are not where they were"
+            self._console.line(f"{gone}: if they moved, embed the new place")
         for reason, count in Counter(one.reason for one in self._left_out).most_common():
             self._console.line(f"left out: {count:,} {reason}: {LEFT_OUT[reason]}")

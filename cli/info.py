@@ -15,6 +15,9 @@ from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
 def info(
     index: IndexPath = DEFAULT_INDEX,
     top: Annotated[int, typer.Option(min=1, max=1_000_000, help="Rows of a table to show.")] = 40,
+    show_rejected: Annotated[
+        bool, typer.Option("--rejected", help="Show every rejected file with its reason, and nothing else.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -41,9 +44,14 @@ def info(
             ],
             "transfer_syntaxes": dict(syntaxes.most_common()),
             "rejected": dict(rejected.most_common()),
+            "rejected_files": opened.rejected.select(["path", "reason"]).to_pylist(),
             "spaces": {name: asdict(space) for name, space in opened.spaces.items()},
         }
     )
+    if show_rejected:
+        files = opened.rejected.select(["reason", "path"]).to_pylist()
+        console.table(("rejected", "file"), [tuple(file.values()) for file in files])
+        return
     console.line(f"{len(opened):,} images of {patients:,} patients in {index}")
     console.table(("region", "images"), [(name or "(none)", count) for name, count in regions.most_common(top)])
     mapped = [(*key, count) for key, count in spellings.most_common() if key[1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,23 +30,42 @@ def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None) -
     return ReadingOptions(modalities=options.modalities | more, vocabulary=options.vocabulary)
 
 
-def encoder_for(path: Path, source: str, precision: str, runtime: str) -> Encoder:
-    """An encoder for the index at `path`; `auto` is what its space was made with, where it has one of that name."""
-    from embedkit.encoder import load_encoder
+def encoders_for(
+    path: Path, sources: Sequence[str], precision: str, runtime: str, note: Callable[[str], None]
+) -> list[Encoder]:
+    """The encoders to embed with: those of `sources`, and of the spaces that the index at `path` has already.
+
+    So new images get vectors in every space. The precision `auto` is what a space was made with. A new index has the
+    starter encoder where none is named. Raises EncoderError where a space was made by an encoder that is not shipped
+    and not named; where others are named, `note` is told instead, and the space lacks the new images.
+    """
+    from embedkit.encoder import STARTER, load_encoder
     from embedkit.encoder.weights import read_encoder
     from embedkit.errors import IndexFolderError
     from embedkit.indexes.manifest import read_newest_manifest
 
-    weights = read_encoder(source)
     try:
-        made = read_newest_manifest(path).spaces.get(weights.config.name)
+        spaces = dict(read_newest_manifest(path).spaces)
     except IndexFolderError:  # none yet, or `embed` says what is wrong with it
-        made = None
-    return load_encoder(
-        weights,
-        made.precision if made and precision == "auto" else precision,
-        made.runtime if made and runtime == "auto" else runtime,
-    )
+        spaces = {}
+    weights = [read_encoder(source) for source in sources or ([] if spaces else [STARTER])]
+    named = {found.config.name for found in weights}
+    for name, made in spaces.items():
+        if name in named:
+            continue
+        try:
+            weights.append(_find_weights(name, made.encoder, ())[1])
+        except EncoderError as error:
+            if not sources:
+                raise
+            note(f"{error}; new images get no vectors in it")
+    encoders = []
+    for found in weights:
+        space = spaces.get(found.config.name)
+        kept = (space.precision, space.runtime) if space else (precision, runtime)
+        asked = (kept[0] if precision == "auto" else precision, kept[1] if runtime == "auto" else runtime)
+        encoders.append(load_encoder(found, *asked))
+    return encoders
 
 
 def encoder_of(index: Index, space: str | None, source: str | None) -> Encoder:

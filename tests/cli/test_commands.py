@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -232,6 +233,36 @@ def test_info_lists_spellings_and_what_they_became(site: Site) -> None:
     assert any(given != region for given, region in became.items())
     assert document["spaces"]["simclr"]["precision"] in PRECISIONS
     assert "84 images" in run("info", "--index", site.index).stdout
+
+
+def test_info_names_every_rejected_file(site: Site) -> None:
+    document = json.loads(run("info", "--index", site.index, "--json").stdout)
+    rejected = {(Path(file["path"]).name, file["reason"]) for file in document["rejected_files"]}
+    assert sum(document["rejected"].values()) == len(rejected) == 2
+    said = run("info", "--rejected", "--index", site.index).stdout
+    assert all(name in said and reason in said for name, reason in rejected)
+
+
+def test_embed_fills_the_spaces_that_the_index_has_and_no_other(site: Site, tmp_path: Path) -> None:
+    first, second = tmp_path / "dump" / "a.dcm", tmp_path / "dump" / "b.dcm"
+    first.parent.mkdir()
+    paths = Index.open(site.index).images["path"].to_pylist()[:2]
+    shutil.copy(paths[0], first)
+    run("embed", tmp_path / "dump", "--index", tmp_path / "index", "--encoder", "byol")
+    shutil.copy(paths[1], second)
+    run("embed", tmp_path / "dump", "--index", tmp_path / "index")
+    assert list(Index.open(tmp_path / "index").spaces) == ["byol"]
+    assert Index.open(tmp_path / "index").vectors("byol").shape == (2, 512)
+    run("embed", tmp_path / "dump", "--index", tmp_path / "index", "--encoder", "simclr")
+    opened = Index.open(tmp_path / "index")
+    assert {name: len(opened.vectors(name)) for name in opened.spaces} == {"byol": 2, "simclr": 2}
+
+
+def test_an_encoder_that_is_not_shipped_is_asked_for(site: Site, tmp_path: Path) -> None:
+    run("pretrain", "--out", tmp_path / "site.safetensors", "--index", site.index, "--epochs", 1, "--view-size", 32)
+    run("embed", site.dump, "--index", tmp_path / "index", "--encoder", tmp_path / "site.safetensors")
+    assert "--encoder" in run("embed", site.dump, "--index", tmp_path / "index", code=2).stderr
+    run("embed", site.dump, "--index", tmp_path / "index", "--encoder", tmp_path / "site.safetensors")
 
 
 def test_labels_from_a_table_go_before_the_headers(site: Site, tmp_path: Path) -> None:

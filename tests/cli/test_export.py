@@ -90,6 +90,14 @@ def test_a_region_that_does_not_exist_is_refused(decided: Archive, tmp_path: Pat
 def test_moved_originals_are_found_under_a_root(decided: Archive, tmp_path: Path) -> None:
     shutil.copytree(decided.dump, tmp_path / "moved")
     shutil.copytree(decided.index.path, tmp_path / "index")
+    decided.dump.rename(tmp_path / "away")
+    try:
+        lost = ["--dicom", tmp_path / "none", "--out", tmp_path / "lost.csv", "--index", tmp_path / "index"]
+        said = run("export", *lost).stdout
+    finally:
+        (tmp_path / "away").rename(decided.dump)
+    assert "4 original-gone" in said
+    assert "5 of the listed originals are not where they were" in said
     options = ["--dicom", tmp_path / "copies", "--index", tmp_path / "index"]
     assert "3 corrected copies" in run("export", *options, "--root", tmp_path / "moved").stdout
     assert "no such folder" in run("export", *options, "--root", tmp_path / "nowhere", code=2).stderr

@@ -19,6 +19,7 @@ LEFT_OUT: dict[str, str] = REASONS | {
     "not-dicom": "The image is no DICOM file.",
     "no-study": "Its header names no study.",
     "no-instance": "Its header names no series or no instance of its own, so that a report cannot refer to it.",
+    "original-gone": "Its file is not where it was: if it moved, embed the new place, or name it with --root.",
     "changed-file": "The file was changed after it was embedded: embed it again.",
     "no-code": "The vocabulary has no SNOMED CT code for the region: add one, and name the file with --vocabulary.",
     "frames-disagree": "Its frames are not all of one region, and a file has one label for all.",

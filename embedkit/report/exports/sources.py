@@ -18,12 +18,15 @@ def read_source(index: Index, row: int, root: Path | None = None) -> Header:
     Raises
     ------
     RejectedFile
-        ``changed-file`` where the content is not that which was embedded, ``not-dicom``, or as `load_content` and
-        `read_header` do.
+        ``original-gone`` where the file is not there, ``changed-file`` where its content is another one,
+        ``not-dicom``, or as `load_content` and `read_header` do.
     """
     path, digest = (index.images[name][row].as_py() for name in ("path", "content_blake3"))
     options = ReadingOptions()
-    content = load_content(FoundFile(find_original(path, root)), options)
+    original = find_original(path, root)
+    if not original.exists():
+        raise RejectedFile("original-gone")
+    content = load_content(FoundFile(original), options)
     if content.blake3 != digest:
         raise RejectedFile("changed-file")
     kind = kind_of(content.data)
