@@ -1,9 +1,13 @@
 """Who may speak to the review server, checked before anything else is: ASGI middleware.
 
 - Host: only names of this server, so that a foreign name that was rebound to this address gets nothing.
+- Path: each reviewer has one of their own, with the name and something random in it. So every request says for whom it
+  is, two reviewers in one browser have a cookie each, and a server at another port of this machine gets no cookie:
+  browsers do not tell ports apart (RFC 6265 section 8.5), but are asked for no such path there.
 - Token: random, in the address that the command prints; exchanged on first use for a cookie that scripts cannot read
-  and other sites cannot send. It says who is reading, too.
+  and other sites cannot send. It must be that of the reviewer whom the path names.
 - Origin: every write must come from a page of this very server.
+- Body: short, whatever its headers say of its length; a GET has none. `connections` ends what does not come in time.
 - Headers: nothing is cached, framed, sniffed, or loaded from elsewhere; no script but our files.
 """
 
@@ -15,7 +19,7 @@ from collections.abc import Iterable
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -32,42 +36,62 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _LONGEST_BODY = 16_384
+_COOKIE = "embedkit-review"
 
 
 class Access:
-    """Tokens and cookies of the reviewers, and the names that the server answers to."""
+    """Paths, tokens and cookies of the reviewers, and the names that the server answers to.
+
+    Attributes
+    ----------
+    places
+        By reviewer the path and query of the address that lets them in.
+    """
 
     def __init__(self, reviewers: Iterable[str], hosts: Iterable[str], *, any_address: bool, tls: bool) -> None:
-        self.tokens = {name: secrets.token_urlsafe(32) for name in reviewers}
-        self._cookies = {name: secrets.token_urlsafe(32) for name in self.tokens}
+        self._tokens = {name: secrets.token_urlsafe(32) for name in reviewers}
+        self._cookies = {name: secrets.token_urlsafe(32) for name in self._tokens}
+        self._paths = {f"{quote(name, safe='')}-{secrets.token_urlsafe(16)}": name for name in self._tokens}
+        self.places = {name: f"/{path}/?token={self._tokens[name]}" for path, name in self._paths.items()}
         self._hosts = {host.lower() for host in hosts}
         self._any_address = any_address
         self._scheme = "https" if tls else "http"
-        self._cookie_name = f"embedkit-review-{secrets.token_hex(4)}"  # cookies do not tell ports apart
 
     def refuse(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
-        """The answer to a request that may not pass; None where it may. Writes the reviewer into the scope's state."""
+        """The answer to a request that may not pass; None where it may.
+
+        Writes the reviewer into the scope's state, and takes the reviewer's path off that of the request.
+        """
         if len(headers.getlist("host")) != 1 or not self._is_own(headers["host"]):
             return PlainTextResponse("This server does not answer to that name.", 421)
         if scope["method"] not in {"GET", "POST"}:
             return PlainTextResponse("Only GET and POST.", 405)
-        if scope["method"] == "POST":
-            if headers.get("origin") != f"{self._scheme}://{headers['host']}":
-                return PlainTextResponse("Decisions are taken from the page of this server only.", 403)
-            length = headers.get("content-length", "")
-            if headers.get("content-type") != "application/json" or not length.isdigit() or int(length) > _LONGEST_BODY:
-                return PlainTextResponse("A short JSON document is expected.", 413)
-        reviewer = self._by_cookie(headers) or self._by_token(scope)
-        if not reviewer:
-            return PlainTextResponse("Open the address that `embedkit review` printed.", 401)
-        scope.setdefault("state", {})["reviewer"] = reviewer
-        return None
+        if scope["method"] == "POST" and headers.get("origin") != f"{self._scheme}://{headers['host']}":
+            return PlainTextResponse("Decisions are taken from the page of this server only.", 403)
+        if not _has_good_length(scope["method"], headers):
+            return PlainTextResponse("A short JSON document is expected.", 413, {"Connection": "close"})
+        return self._identify(scope, headers)
 
     def cookie_for(self, scope: Scope) -> str:
-        """The cookie to set in the answer to a request that came with a token; "" for others."""
+        """The cookie to set in the answer to a request that `refuse` let in by a token; "" for others."""
         name = self._by_token(scope)
+        if not name:
+            return ""
+        path = self.places[name].partition("?")[0]
         secure = "; Secure" if self._scheme == "https" else ""
-        return f"{self._cookie_name}={self._cookies[name]}; Path=/; HttpOnly; SameSite=Strict{secure}" if name else ""
+        return f"{_COOKIE}={self._cookies[name]}; Path={path}; HttpOnly; SameSite=Strict{secure}"
+
+    def _identify(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        path, slash, rest = scope["raw_path"].decode("latin-1").removeprefix("/").partition("/")
+        named = self._paths.get(path) if slash else None
+        scope["path"] = f"/{unquote(rest)}"
+        reviewer = self._by_token(scope) or self._by_cookie(headers)
+        if not named or not reviewer:
+            return PlainTextResponse("Open the address that `embedkit review` printed.", 401)
+        if reviewer != named:
+            return PlainTextResponse("This address is another reviewer's: open your own.", 403)
+        scope.setdefault("state", {})["reviewer"] = reviewer
+        return None
 
     def _is_own(self, host: str) -> bool:
         try:
@@ -82,13 +106,13 @@ class Access:
             jar.load(headers.get("cookie", ""))
         except CookieError:
             return ""
-        return _owner(jar[self._cookie_name].value, self._cookies) if self._cookie_name in jar else ""
+        return _owner(jar[_COOKIE].value, self._cookies) if _COOKIE in jar else ""
 
     def _by_token(self, scope: Scope) -> str:
         if scope["path"] != "/":
             return ""
         [given] = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[:1]
-        return _owner(given, self.tokens)
+        return _owner(given, self._tokens)
 
 
 def guard(app: ASGIApp, access: Access) -> ASGIApp:
@@ -108,15 +132,54 @@ def guard(app: ASGIApp, access: Access) -> ASGIApp:
             await send(message)
 
         refusal = access.refuse(scope, Headers(scope=scope))
+        if refusal is None and scope["method"] == "POST":
+            body = await _read_body(receive)
+            if body is None:
+                refusal = PlainTextResponse("A short JSON document is expected.", 413, {"Connection": "close"})
+            else:
+                receive = _replay(body, receive)
         cookie = "" if refusal else access.cookie_for(scope)
         await (refusal or app)(scope, receive, send_with_headers)
 
     return guarded
 
 
+def _has_good_length(method: str, headers: Headers) -> bool:
+    """Whether the length that a request announces is one that is taken; chunks announce none."""
+    length = headers.get("content-length", "0" if method == "GET" else "")
+    if "transfer-encoding" in headers or not (length.isascii() and length.isdigit() and len(length) < 10):
+        return False
+    if method == "GET":
+        return int(length) == 0
+    return headers.get("content-type") == "application/json" and int(length) <= _LONGEST_BODY
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The body of a request; None where it is too long or cut off."""
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if message["type"] != "http.request" or len(body) > _LONGEST_BODY:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """What an app receives whose body was read before."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
 def own_names(host: str) -> set[str]:
     """The names of a server that listens at `host`."""
-    return {"127.0.0.1", "localhost", "::1"} if is_loopback(host) else {host, socket.gethostname(), socket.getfqdn()}
+    same = {host, str(ip_address(host))} if _is_address(host) else {host}
+    return same | ({"127.0.0.1", "localhost", "::1"} if is_loopback(host) else {socket.gethostname(), socket.getfqdn()})
 
 
 def is_loopback(host: str) -> bool:

@@ -158,6 +158,8 @@ class Decisions:
     def _append(self, values: tuple[object, ...], press: str) -> Decision:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         press = press or secrets.token_hex(16)
+        if any(isinstance(value, str) and not _is_unicode(value) for value in (*values, press)):
+            raise UsageError("bad-decision", "half a character (a lone surrogate) cannot be stored")
         with self._lock, database_errors(self.path), transaction(self._connection) as connection:
             earlier = connection.execute(
                 "SELECT * FROM decisions WHERE reviewer = ? AND press = ?", (values[1], press)
@@ -205,6 +207,14 @@ def _check(image_id: str, reviewer: str, verdict: str, *, region: str, prior: st
     )
     if problem:
         raise UsageError("bad-decision", problem)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_name(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -21,6 +23,7 @@ from starlette.routing import Route
 from embedkit.errors import EmbedkitError, UsageError
 from embedkit.indexes import Index
 from embedkit.review.access import Access, guard, is_loopback, is_wildcard, own_names
+from embedkit.review.connections import TimedConnection, allow_many_files
 from embedkit.review.decisions import Decisions, is_name
 from embedkit.review.originals import Originals
 from embedkit.review.ranking import Reranker, rank_suspects
@@ -85,12 +88,15 @@ def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], 
             any_address=is_wildcard(settings.host),
             tls=tls,
         )
-        place = f"{'https' if tls else 'http'}://{_shown(settings.host)}:{listening.getsockname()[1]}/?token="
-        announce({name: place + token for name, token in access.tokens.items()})
+        site = f"{'https' if tls else 'http'}://{_shown(settings.host)}:{listening.getsockname()[1]}"
+        announce({name: site + place for name, place in access.places.items()})
+        allow_many_files()
         config = uvicorn.Config(
             guard(make_app(session, originals), access),
             log_config=None,  # an access log would hold tokens and UIDs
             access_log=False,
+            log_level="critical",  # a traceback may hold what a reviewer wrote
+            http=TimedConnection,
             server_header=False,
             ws="none",
             lifespan="off",
@@ -130,8 +136,8 @@ def make_app(session: Session, originals: Originals) -> Starlette:
         return JSONResponse(session.agreement(request.query_params.get("with", ""), request.state.reviewer))
 
     def state(request: Request) -> Response:
-        since = request.query_params.get("since", "")
-        return JSONResponse(session.state(request.state.reviewer, int(since) if since.isdigit() else 0))
+        since = request.query_params.get("since", "0")
+        return JSONResponse(session.state(request.state.reviewer, _number(since)))
 
     async def decide(request: Request) -> Response:
         sent = _fields(await request.body(), row=int, verdict=str, region=str, note=str, press=str, since=int)
@@ -153,19 +159,39 @@ def make_app(session: Session, originals: Originals) -> Starlette:
             Route("/api/queue", queue),
             Route("/api/state", state),
             Route("/api/agreement", agreement),
-            Route("/api/details/{row:int}", details),
-            Route("/picture/{row:int}", picture),
-            Route("/radiograph/{row:int}", radiograph),
+            Route("/api/details/{row:row}", details),
+            Route("/picture/{row:row}", picture),
+            Route("/radiograph/{row:row}", radiograph),
             Route("/api/decide", decide, methods=["POST"]),
             Route("/api/undo", undo, methods=["POST"]),
         ],
-        exception_handlers={EmbedkitError: _refuse},
+        exception_handlers={EmbedkitError: _refuse, Exception: _confess},
     )
+
+
+class _RowConvertor(IntegerConvertor):
+    """A row of the index in a path; the usual one takes numbers that Python will not read."""
+
+    regex = "[0-9]{1,9}"
+
+
+register_url_convertor("row", _RowConvertor())
 
 
 def _refuse(_: Request, error: Exception) -> Response:
     """Tell the page what went wrong, in the words of the error."""
     return JSONResponse({"error": str(error)}, 400 if isinstance(error, UsageError) else 500)
+
+
+def _confess(_: Request, error: Exception) -> Response:
+    """Tell the page of a fault of ours, without what it was about."""
+    return JSONResponse({"error": f"a fault of embedkit ({type(error).__name__}); please report it"}, 500)
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise UsageError("bad-request", "a number is expected")
+    return int(text)
 
 
 def _fields(body: bytes, **kinds: type) -> dict[str, Any]:

@@ -111,6 +111,10 @@ class Server:
             self.said += rest + notes
         return self._process.returncode, self.said
 
+    def path(self, name: str) -> str:
+        """The reviewer's own path, without the slash at its end."""
+        return urlsplit(self.addresses[name]).path.rstrip("/")
+
     def token(self, name: str) -> str:
         return urlsplit(self.addresses[name]).query.removeprefix("token=")
 
@@ -127,10 +131,11 @@ class Answer:
 
 
 class Client:
-    """Speaks HTTP to the server, as a browser would or as one must not."""
+    """Speaks HTTP to the server under a reviewer's path, as a browser would or as one must not."""
 
-    def __init__(self, server: Server, cookie: str = "") -> None:
+    def __init__(self, server: Server, cookie: str = "", name: str = "") -> None:
         self.server, self.cookie = server, cookie
+        self.path = server.path(name or next(iter(server.addresses)))
 
     def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         place = self.server.place
@@ -142,7 +147,7 @@ class Client:
             line = http.client.HTTPConnection("127.0.0.1", place.port, timeout=20)
         sent = {"Host": place.netloc, "Cookie": self.cookie} | {k.replace("_", "-"): v for k, v in headers.items()}
         try:
-            line.putrequest(method, path, skip_host=True)
+            line.putrequest(method, self.path + path, skip_host=True)
             for name, value in sent.items():
                 if value:
                     line.putheader(name, value)
@@ -168,8 +173,8 @@ class Client:
 
 
 def sign_in(server: Server, name: str = "anna") -> Client:
-    answer = Client(server).get(f"/?token={server.token(name)}")
+    answer = Client(server, name=name).get(f"/?token={server.token(name)}")
     assert answer.status == 200
     cookie = re.match(r"[^;]+", answer.headers["Set-Cookie"])
     assert cookie
-    return Client(server, cookie[0])
+    return Client(server, cookie[0], name)

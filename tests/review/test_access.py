@@ -6,7 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -39,9 +42,25 @@ def test_nothing_is_answered_without_a_token(shared: Server) -> None:
 def test_the_token_becomes_a_cookie_that_no_script_or_other_site_can_use(shared: Server) -> None:
     answer = Client(shared).get(f"/?token={shared.token('anna')}")
     cookie = answer.headers["Set-Cookie"]
-    assert {part.strip() for part in cookie.split(";")[1:]} == {"Path=/", "HttpOnly", "SameSite=Strict"}
+    assert {part.strip() for part in cookie.split(";")[1:]} == {
+        f"Path={shared.path('anna')}/",
+        "HttpOnly",
+        "SameSite=Strict",
+    }
     assert shared.token("anna") not in cookie
     assert shared.token("anna").encode() not in answer.body
+
+
+def test_at_another_reviewers_address_nothing_is_saved(shared: Server) -> None:
+    """Two reviewers in one browser: the address says for whom a decision is, and the cookie must be of the same."""
+    anna = sign_in(shared, "anna")
+    at_bens = Client(shared, anna.cookie, "ben")
+    for answer in (at_bens.get("/api/queue"), at_bens.decide(0, "skip"), at_bens.post("/api/undo", {})):
+        assert (answer.status, b"another reviewer's" in answer.body) == (403, True)
+    assert at_bens.get(f"/?token={shared.token('anna')}").status == 403
+    both = f"{sign_in(shared, 'ben').cookie}; x=y"
+    assert Client(shared, both, "ben").get("/api/queue").document["reviewer"] == "ben"
+    assert Client(shared, both, "ben").get("/api/state?since=0").document["number"] == 0
 
 
 def test_each_reviewer_is_who_the_token_says(shared: Server) -> None:
@@ -93,8 +112,71 @@ def test_a_write_is_short_json_of_the_right_kind(shared: Server) -> None:
         answer = client.post("/api/decide", document)
         assert answer.status == 400, document
         assert answer.document["error"]
+    bad += [good | {"verdict": "keep", name: "\ud800"} for name in ("note", "press", "region", "verdict")]
+    bad += [good | {"row": 10**4000}, good | {"row": 10**15}]
+    for document in bad[-6:]:
+        assert client.post("/api/decide", document).status == 400, document
+    for number in ("-1", "²", "٣", "1" * 5000, "1e9", "0x1", "", "%ud800", "%ED%A0%80"):
+        assert client.get(f"/api/state?since={quote(number, safe='%')}").status == 400, number
+    for path in ("/picture/", "/radiograph/", "/api/details/"):
+        assert client.get(path + "1" * 5000).status == 404
+    assert client.post("/api/undo", {"number": 10**4000, "press": "\ud800"}).status == 400
     assert client.post("/api/decide", good | {"note": "n" * 20000}).status == 413
     assert client.post("/api/undo", {"number": 7, "press": "x"}).status == 400
+
+
+def raw(server: Server, request: str, body: bytes = b"", patience: float = 20) -> bytes:
+    """Send what no HTTP client would; return all that is answered until the server closes."""
+    with socket.create_connection(("127.0.0.1", server.place.port), timeout=patience) as line:
+        line.sendall(request.replace("\n", "\r\n").encode() + body)
+        answer = b""
+        with suppress(ConnectionResetError):  # closed while we still had something to send
+            while part := line.recv(65536):
+                answer += part
+    return answer
+
+
+@pytest.mark.parametrize("lengths", ["Content-Length: 40\n", ""])
+def test_chunks_do_not_pass_the_limit_of_a_body(shared: Server, lengths: str) -> None:
+    client = sign_in(shared)
+    host = shared.place.netloc
+    head = f"Host: {host}\nOrigin: http://{host}\nCookie: {client.cookie}\nContent-Type: application/json\n"
+    for method, path in (("POST", "/api/decide"), ("GET", "/api/queue")):
+        request = f"{method} {client.path}{path} HTTP/1.1\n{head}{lengths}Transfer-Encoding: chunked\n\n"
+        answer = raw(shared, request, b"186A0\r\n" + b"x" * 100_000 + b"\r\n" * 2)
+        assert not answer or answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400")), answer[:100]
+    assert raw(shared, f"GET {client.path}/api/queue HTTP/1.1\n{head}Content-Length: 7\n\n").startswith(b"HTTP/1.1 413")
+
+
+def test_connections_that_send_nothing_or_half_a_request_block_nobody(site: Site) -> None:
+    with Server(site, "--reviewer", "anna") as server:
+        client = sign_in(server)
+        place, lines = ("127.0.0.1", server.place.port), []
+        try:
+            for number in range(600):
+                lines.append(socket.create_connection(place, timeout=20))
+                if number % 2:
+                    lines[-1].sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+                if number % 100 == 99:
+                    assert client.get("/api/queue").status == 200
+            ended = time.monotonic() + 40
+            while lines:  # those that were not closed to make room are closed when their time is over
+                lines[-1].settimeout(max(0.01, ended - time.monotonic()))
+                with suppress(ConnectionResetError):
+                    assert lines[-1].recv(1) == b""
+                lines.pop().close()
+        finally:
+            for line in lines:
+                line.close()
+        assert client.get("/api/queue").status == 200
+
+
+def test_at_another_address_of_this_machine_it_answers_to_it(site: Site) -> None:
+    with Server(site, "--reviewer", "anna", "--host", "127.0.0.2") as server:
+        assert server.place.hostname == "127.0.0.2"
+        with socket.create_connection(("127.0.0.2", server.place.port), timeout=20) as line:
+            line.sendall(f"GET {server.path('anna')}/ HTTP/1.1\r\nHost: {server.place.netloc}\r\n\r\n".encode())
+            assert line.recv(100).startswith(b"HTTP/1.1 401"), "not 421: it is asked for its token"
 
 
 def test_every_answer_forbids_caching_framing_sniffing_and_foreign_scripts(shared: Server) -> None:
@@ -116,7 +198,7 @@ def test_every_answer_forbids_caching_framing_sniffing_and_foreign_scripts(share
 
 def test_the_page_has_no_script_or_style_of_its_own(shared: Server) -> None:
     page = sign_in(shared).get("/").body.decode()
-    assert page.count("<script") == page.count('<script type="module" src="/review.js"></script>') == 1
+    assert page.count("<script") == page.count('<script type="module" src="review.js"></script>') == 1
     assert "<style" not in page
     assert "style=" not in page
     assert "http:" not in page

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -157,6 +159,52 @@ def test_twenty_decisions_undo_reload_a_killed_server_and_a_second_reader(site: 
     assert f"the same on {found.agreed} of {found.images}" in said
     assert f"{found.kappa:.2f}" in said
     assert not [entry for entry in page.driver.get_log("browser") if "Content Security" in entry["message"]]
+
+
+def test_two_reviewers_in_one_browser_save_each_under_their_own_name(site: Site, page: Page) -> None:
+    with Server(site, "--reviewer", "anna", "--reviewer", "ben müller/x") as server:
+        names = ("anna", "ben müller/x")
+        tabs, pressed = {}, {name: [] for name in names}
+        for name in names:
+            page.driver.switch_to.new_window("tab")
+            tabs[name] = page.driver.current_window_handle
+            page.open(server.addresses[name])
+        for turn in range(6):
+            name = names[turn % 2]
+            page.driver.switch_to.window(tabs[name])
+            if turn > 3:
+                page.driver.refresh()
+                page.ready()
+            assert page.text("reviewer") == name
+            pressed[name].append(page.decide("u"))
+        for name in names:
+            assert [image for image, _, _ in facts(site, name)] == pressed[name]
+        assert "Cookie:" not in seen_at_another_port(page)
+        for name in names:
+            page.driver.switch_to.window(tabs[name])
+            page.driver.close()
+        page.driver.switch_to.window(page.driver.window_handles[0])
+
+
+def seen_at_another_port(page: Page) -> str:
+    """What a server at another port of this machine is sent, when the browser opens it."""
+    seen: list[bytes] = []
+
+    def answer(other: socket.socket) -> None:
+        line, _ = other.accept()
+        with line:
+            seen.append(line.recv(65536))
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        thread = threading.Thread(target=answer, args=(other,), daemon=True)
+        thread.start()
+        page.driver.switch_to.new_window("tab")
+        page.driver.get(f"http://127.0.0.1:{other.getsockname()[1]}/")
+        thread.join(20)
+    page.driver.close()
+    page.driver.switch_to.window(page.driver.window_handles[0])
+    return seen[0].decode()
 
 
 def brightness(page: Page) -> float:

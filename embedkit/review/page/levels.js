@@ -5,7 +5,7 @@ const SMALLEST = 320;
 
 onmessage = async ({ data: row }) => {
   try {
-    const answer = await fetch(`/radiograph/${row}`);
+    const answer = await fetch(`radiograph/${row}`);
     if (!answer.ok) throw new Error(`${answer.status}`);
     const facts = JSON.parse(answer.headers.get("X-Radiograph"));
     const body = await answer.arrayBuffer();

@@ -59,7 +59,7 @@ export function drawEvidence(details, look) {
 function thumbnail(image, details, look) {
   const kind = !image.region ? "" : image.region === details.suggested ? "suggested" : image.region === details.given ? "given" : "";
   const sign = { suggested: "●\u00a0", given: "▲\u00a0" }[kind] ?? "";
-  const picture = Object.assign(new Image(), { src: `/picture/${image.row}`, alt: "", width: 128, height: 128 });
+  const picture = Object.assign(new Image(), { src: `picture/${image.row}`, alt: "", width: 128, height: 128 });
   const button = make("button", `thumbnail ${kind}`, picture, make("span", "", sign + named(image.region).replace("/", "/\u200b")));
   button.type = "button";
   button.title = [named(image.region), image.about].filter(Boolean).join(", ");

@@ -1,15 +1,15 @@
 // The review: which image is next, what the keys do, and that nothing moves on before a decision is on the disk.
 
-import { Chooser } from "/chooser.js";
-import { $, WORDS, drawEvidence, drawFacts, named, worded } from "/panel.js";
-import { Loader, ask, tell } from "/server.js";
-import { Radiograph, Viewer } from "/viewer.js";
+import { Chooser } from "./chooser.js";
+import { $, WORDS, drawEvidence, drawFacts, named, worded } from "./panel.js";
+import { Loader, ask, tell } from "./server.js";
+import { Radiograph, Viewer } from "./viewer.js";
 
 const AHEAD = 3;
 const ASK_EVERY = 15000;
 const SHOW = { open: "to do", skipped: "skipped by you", decided: "decided by you" };
 
-history.replaceState(null, "", "/"); // the token has done its work
+history.replaceState(null, "", location.pathname); // the token has done its work
 
 let entries = [];
 let byRow = new Map();
@@ -43,7 +43,7 @@ const chooser = new Chooser($("chooser"), (region, event) =>
 // ---- the queue
 
 async function loadQueue() {
-  const queue = await ask(`/api/queue?second=${encodeURIComponent(second)}`);
+  const queue = await ask(`api/queue?second=${encodeURIComponent(second)}`);
   entries = queue.suspects;
   byRow = new Map(entries.map((entry) => [entry.row, entry]));
   ({ version, number, readers } = queue);
@@ -104,7 +104,7 @@ function loadAhead() {
 
 function getEvidence(row) {
   if (!evidence.has(row)) {
-    const loading = ask(`/api/details/${row}`).then((details) => ({ details, parts: drawEvidence(details, lookCloser) }));
+    const loading = ask(`api/details/${row}`).then((details) => ({ details, parts: drawEvidence(details, lookCloser) }));
     evidence.set(row, loading);
     loading.catch(() => evidence.delete(row));
   }
@@ -194,7 +194,7 @@ async function decide(verdict, region, event) {
   busy = true;
   say("Saving…");
   try {
-    const answer = await tell("/api/decide", { ...sent, since: number });
+    const answer = await tell("api/decide", { ...sent, since: number });
     unsent = null;
     entry.own = { number: answer.made, verdict, region, note: sent.note };
     say(`Saved: ${worded(entry.own)}`);
@@ -229,7 +229,7 @@ async function undo() {
   busy = true;
   try {
     const press = `undo ${own.own.number}`; // the same decision can be taken back but once
-    await tell("/api/undo", { number: own.own.number, press });
+    await tell("api/undo", { number: own.own.number, press });
     await loadQueue();
     trail = trail.filter((entry) => entry.row !== own.row);
     if (current && current.row !== own.row) upcoming = [current, ...upcoming];
@@ -255,7 +255,7 @@ function follow(answer) {
 setInterval(async () => {
   if (busy) return;
   try {
-    follow(await ask(`/api/state?since=${number}`));
+    follow(await ask(`api/state?since=${number}`));
     countProgress();
     if (document.body.classList.contains("cut-off")) say("The server answers again.");
     document.body.classList.remove("cut-off");
@@ -285,7 +285,7 @@ function fillFilters() {
 
 async function tellAgreement() {
   if (!second) return say("Agreement is shown in a second reading: choose one at the top.");
-  const { images, agreed, kappa } = await ask(`/api/agreement?with=${encodeURIComponent(second)}`);
+  const { images, agreed, kappa } = await ask(`api/agreement?with=${encodeURIComponent(second)}`);
   const beyond = kappa === null ? "" : `; Cohen's kappa ${kappa.toFixed(2)}`;
   const text = images ? `With ${second}: the same on ${agreed} of ${images} (${Math.round((100 * agreed) / images)}%)${beyond}` : `No image yet that ${second} read too`;
   $("agreement").textContent = text;

@@ -21,6 +21,7 @@ async function send(path, options) {
 
 async function read(answer) {
   if (answer.status === 401) throw new Error("the server was started anew: open the address that it printed");
+  if (answer.status === 403) throw new Error("this address is another reviewer's: open your own");
   const document = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(document.error ?? `the server says ${answer.status}`);
   return document;
@@ -32,7 +33,7 @@ export class Loader {
     this.ready = ready;
     this.held = new Map();
     this.waiting = new Map();
-    this.workers = [0, 1].map(() => new Worker("/levels.js"));
+    this.workers = [0, 1].map(() => new Worker("levels.js"));
     this.turn = 0;
     for (const worker of this.workers) worker.onmessage = ({ data }) => this.settle(data);
   }
