@@ -8,6 +8,7 @@ from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
     from embedkit.image.border import trim_frame
+    from embedkit.image.negative import frame_negative
     from embedkit.image.picture import PICTURE_SIDE, PREPROCESSING_VERSION, clean, decode_picture, encode_picture
     from embedkit.image.preparation import PreparedFile, prepare_file
     from embedkit.image.rotation import tilt_of, upright
@@ -19,6 +20,7 @@ _MODULES = {
     "clean": "picture",
     "decode_picture": "picture",
     "encode_picture": "picture",
+    "frame_negative": "negative",
     "prepare_file": "preparation",
     "tilt_of": "rotation",
     "trim_frame": "border",
@@ -32,6 +34,7 @@ __all__ = [
     "clean",
     "decode_picture",
     "encode_picture",
+    "frame_negative",
     "prepare_file",
     "tilt_of",
     "trim_frame",

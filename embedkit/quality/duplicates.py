@@ -20,6 +20,7 @@ import pyarrow as pa
 from embedkit.heads import Neighbours
 from embedkit.heads.folds import Ints
 from embedkit.heads.neighbours import Flags
+from embedkit.image import frame_negative
 from embedkit.quality.fingerprints import Candidates, find_alike
 from embedkit.quality.fusion import sigmoid
 from embedkit.quality.matching import FINE, SAME_LOCAL_DETAIL, Grey, lay_thumbnail, match_laid, match_posed
@@ -59,6 +60,8 @@ def find_duplicates(
     thumbnails: Pictures,
     read_pictures: Callable[[Ints], Pictures],
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    negatives: Pictures | None = None,
 ) -> Duplicates:
     """Compare the pictures of rows whose vectors point the same way and whose thumbnails resemble each other.
 
@@ -74,10 +77,12 @@ def find_duplicates(
         rows -> uint8 (n, 256, 256).
     on_progress
         Is told how many of how many candidates are settled.
+    negatives
+        `Survey.negatives`: they find the inverted copies of plates that are not exposed up to their sides.
     """
-    alike = find_alike(thumbnails)
+    alike = find_alike(thumbnails, negatives)
     apart = _differ(instances, alike.first, alike.second)
-    alike = Candidates(alike.first[apart], alike.second[apart], alike.pose[apart])
+    alike = Candidates(alike.first[apart], alike.second[apart], alike.pose[apart], alike.framed[apart])
     pairs = _list_candidates(twins, instances)
     score, total = np.zeros((len(pairs), 2)), len(pairs) + len(alike.first)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding and OpenCV let go of the interpreter
@@ -110,12 +115,18 @@ def _compare_posed(
 ) -> list[float]:
     """`match_posed` of a chunk of candidates."""
     rows, place = np.unique(np.stack([alike.first[chunk], alike.second[chunk]], axis=1), return_inverse=True)
-    pictures = [shrink(picture, FINE) for picture in read_pictures(rows)]
+    pictures = read_pictures(rows)
 
-    def compare(pair: Ints, pose: int) -> float:
-        return match_posed(pictures[pair[0]], pictures[pair[1]], pose)
+    def compare(pair: Ints, pose: int, framed: int) -> float:
+        seen = [pictures[row] for row in pair]
+        if framed:
+            negative = frame_negative(seen[framed - 1])
+            seen[framed - 1] = seen[framed - 1] if negative is None else negative
+        one, two = (shrink(picture, FINE) for picture in seen)
+        return match_posed(one, two, pose)
 
-    return list(pool.map(compare, place.reshape(-1, 2), alike.pose[chunk].tolist()))
+    poses, framed = alike.pose[chunk].tolist(), alike.framed[chunk].tolist()
+    return list(pool.map(compare, place.reshape(-1, 2), poses, framed))
 
 
 def _mirrors(pose: Ints) -> Flags:

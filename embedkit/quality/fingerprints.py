@@ -13,6 +13,7 @@ numbers, the least over all poses), and only the next few of the same hash are c
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -35,6 +36,7 @@ _LEAST_BUDGET, _SHARE = 6_000, 100
 """Of more candidates the nearest are kept: so many, or one for every 100 images."""
 _STANDING_OUT, _MEETING, _WINDOW = 8, 6, 8
 _SIGMA, _LEAST_CONTRAST = 3.0, 20.0
+_UNLIT = 3
 _AT_ONCE = 8192
 _ROW_BITS, _POSE_BITS = 24, 4
 
@@ -52,6 +54,8 @@ class Candidates:
     first: Ints
     second: Ints
     pose: Ints
+    framed: Ints
+    """int64 (P,): 1 or 2 where the first or the second is to be seen as `image.frame_negative`, else 0."""
 
 
 def turn(picture: Pictures, pose: Pose) -> Pictures:
@@ -60,16 +64,43 @@ def turn(picture: Pictures, pose: Pose) -> Pictures:
     return turned[..., :: -1 if pose & 2 else 1, :: -1 if pose & 1 else 1]
 
 
-def find_alike(thumbnails: Pictures) -> Candidates:
-    """Pairs of thumbnails, uint8 (N, 32, 32), that look alike in any pose, in order."""
+def find_alike(thumbnails: Pictures, negatives: Pictures | None = None) -> Candidates:
+    """Pairs of thumbnails, uint8 (N, 32, 32), that look alike in any pose, in order.
+
+    With `negatives` (`Survey.negatives`), these are compared with all thumbnails, too, and so is what hard windows make
+    of each thumbnail: what a window has cut off has no fingerprint any more, but can be cut off here as well.
+    """
+    rows, coefficients = _transform_all(thumbnails)
+    if len(rows) >= EXACT_BELOW:
+        first, second, *facts = _compare_met(coefficients)
+        return _choose(len(thumbnails), [(rows[first], rows[second], *facts)])
+    found = [_compare_all(coefficients, rows, coefficients, rows)]
+    if negatives is not None and len(negatives):
+        for changed, framed in ((negatives, 2), *((windowed, 0) for windowed in _apply_windows(thumbnails))):
+            of, queries = _transform_all(changed)
+            found.append(_compare_all(queries, of, coefficients, rows, framed=framed))
+    return _choose(len(thumbnails), found)
+
+
+def _apply_windows(thumbnails: Pictures) -> list[Pictures]:
+    """Thumbnails under the middle half of the grey scale, and under the 30th to 90th percentile of what is lit."""
+    grey = np.where(thumbnails > _UNLIT, thumbnails, np.nan).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of thumbnails that are black all over
+        low, high = np.nanpercentile(grey, (30, 90), axis=(1, 2), keepdims=True)
+    bounds = ((np.float32(64), np.float32(192)), (low, np.maximum(high, low + 1)))
+    windowed = [np.clip((grey - low) * (255 / (high - low)), 0, 255) for low, high in bounds]
+    return [np.nan_to_num(picture).astype(np.uint8) for picture in windowed]
+
+
+def _transform_all(thumbnails: Pictures) -> tuple[Ints, Floats]:
+    """The rows of thumbnails that show something, int64 (n,), and their coefficients, float32 (n, 86)."""
     coefficients = np.concatenate(
         [_transform(thumbnails[start : start + _AT_ONCE]) for start in range(0, len(thumbnails), _AT_ONCE)]
         or [np.empty((0, len(_ROW)), np.float32)]
     )
-    rows = np.flatnonzero(np.abs(coefficients).max(axis=1, initial=0) > 1)  # the others show nothing at all
-    search = _compare_all if len(rows) < EXACT_BELOW else _compare_met
-    found = _choose(len(rows), *search(coefficients[rows]))
-    return Candidates(rows[found.first], rows[found.second], found.pose)
+    rows = np.flatnonzero(np.abs(coefficients).max(axis=1, initial=0) > 1)
+    return rows, coefficients[rows]
 
 
 def _frequencies() -> tuple[Ints, Ints]:
@@ -145,29 +176,37 @@ def _signs(coefficients: Floats) -> _Signs:
 
 
 @single_thread()
-def _compare_all(coefficients: Floats) -> tuple[Ints, Ints, Ints, Ints]:
-    """The nearest others of each image: first, second, pose, and how many signs differ, (P,) each."""
-    signs, found = _signs(coefficients), list[tuple[Ints, ...]]()
+def _compare_all(queries: Floats, rows: Ints, among: Floats, others: Ints, *, framed: int = 0) -> tuple[Ints, ...]:
+    """The nearest others of each query, but itself: first, second, pose, how many signs differ, and framed, (P,) each.
+
+    `rows` and `others` number the images of the queries, (M, 86), and of those that they are compared with, (N, 86).
+    """
+    asked, signs, found = _signs(queries), _signs(among), list[tuple[Ints, ...]]()
     most = min(_MOST_EACH, max(len(signs) - 1, 0))
-    for start in range(0, len(signs) if most else 0, 1024):
-        rows = np.arange(start, min(start + 1024, len(signs)))
-        turned = [signs[rows][:, source] * sign for source, sign in _POSES[:8]]
-        best = np.zeros((len(rows), len(signs)), np.float32)
+    own = np.searchsorted(others, rows)
+    for start in range(0, len(asked) if most else 0, 1024):
+        part = slice(start, start + 1024)
+        turned = [asked[part][:, source] * sign for source, sign in _POSES[:8]]
+        best = np.zeros((len(turned[0]), len(signs)), np.float32)
         for one in turned:
             np.maximum(best, np.abs(one @ signs.T), out=best)
-        best[np.arange(len(rows)), rows] = -1
+        known = np.flatnonzero(
+            (own[part] < len(others)) & (others[np.minimum(own[part], len(others) - 1)] == rows[part])
+        )
+        best[known, own[part][known]] = -1
         near = np.argpartition(-best, most - 1, axis=1)[:, :most]
         held = np.take_along_axis(best, near, 1) >= len(_ROW) - 2 * _NEAR
-        own, other = (places[held] for places in (np.broadcast_to(rows[:, None], near.shape), near))
-        agree = np.stack([np.einsum("pd,pd->p", one[own - start], signs[other]) for one in turned])
+        asking, other = (places[held] for places in (np.broadcast_to(np.arange(len(near))[:, None], near.shape), near))
+        agree = np.stack([np.einsum("pd,pd->p", one[asking], signs[other]) for one in turned])
         pose = np.abs(agree).argmax(axis=0)
         agree = agree[pose, np.arange(len(pose))]
         apart = ((len(_ROW) - np.abs(agree)) / 2).astype(np.int64)
-        found.append((other, own, pose + INVERTED * (agree < 0), apart))
+        seen = np.full(len(pose), framed)
+        found.append((others[other], rows[part][asking], pose + INVERTED * (agree < 0), apart, seen))
     return _order(found)
 
 
-def _compare_met(coefficients: Floats) -> tuple[Ints, Ints, Ints, Ints]:
+def _compare_met(coefficients: Floats) -> tuple[Ints, ...]:
     """As `_compare_all`, of the pairs that meet."""
     entries, codes = _list_entries(coefficients), _pack(_signs(coefficients) > 0)
     row, pose = (entries >> np.uint64(_POSE_BITS)) & np.uint64((1 << _ROW_BITS) - 1), entries & np.uint64(15)
@@ -183,7 +222,8 @@ def _compare_met(coefficients: Floats) -> tuple[Ints, Ints, Ints, Ints]:
             apart = np.where((pose[one] ^ pose[other]) & INVERTED, len(_ROW) - apart, apart)
             held = apart <= _NEAR
             one, other = one[held], other[held]
-            found.append((row[one], row[other], _LAY[pose[one], pose[other]], apart[held]))
+            plain = np.zeros(len(one), np.int64)
+            found.append((row[one], row[other], _LAY[pose[one], pose[other]], apart[held], plain))
     return _order(found)
 
 
@@ -221,27 +261,28 @@ def _pack(positive: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
     return codes.view(np.uint64)
 
 
-def _order(found: list[tuple[Ints, ...]]) -> tuple[Ints, Ints, Ints, Ints]:
+def _order(found: list[tuple[Ints, ...]]) -> tuple[Ints, ...]:
     """Put the lower row first, and turn the pose round where they change places."""
     if not found:
-        nothing = np.empty(0, np.int64)
-        return nothing, nothing, nothing, nothing
-    first, second, pose, apart = (np.concatenate(part) for part in zip(*found, strict=True))
+        return (np.empty(0, np.int64),) * 5
+    first, second, pose, apart, framed = (np.concatenate(part) for part in zip(*found, strict=True))
     back = first > second
     pose = np.where(back, _LAY[pose, 0], pose)
-    return np.where(back, second, first), np.where(back, first, second), pose, apart
+    framed = np.where(back & (framed > 0), 3 - framed, framed)
+    return np.where(back, second, first), np.where(back, first, second), pose, apart, framed
 
 
-def _choose(count: int, first: Ints, second: Ints, pose: Ints, apart: Ints) -> Candidates:
+def _choose(count: int, found: list[tuple[Ints, ...]]) -> Candidates:
     """The nearest of each image, no pair twice, within the budget."""
-    order = np.lexsort((pose, apart, first * count + second))
+    first, second, pose, apart, framed = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.lexsort((framed, pose, apart, first * count + second))
     pair = (first * count + second)[order]
     order = order[np.flatnonzero(np.diff(pair, prepend=-1))]
     order = order[np.argsort(apart[order], kind="stable")]
     wanted = np.minimum(_rank(first[order]), _rank(second[order])) < _MOST_EACH
     order = order[wanted][: max(_LEAST_BUDGET, count // _SHARE)]
     order = order[np.lexsort((second[order], first[order]))]
-    return Candidates(first[order], second[order], pose[order])
+    return Candidates(first[order], second[order], pose[order], framed[order])
 
 
 def _rank(rows: Ints) -> Ints:

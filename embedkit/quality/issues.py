@@ -165,7 +165,14 @@ def _examine(
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
     if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = columns["sop_instance_uid"]
-        found = find_duplicates(graph.twins, instances, survey.thumbnails, index.pictures, partial(tell, "Repeats"))
+        found = find_duplicates(
+            graph.twins,
+            instances,
+            survey.thumbnails,
+            index.pictures,
+            partial(tell, "Repeats"),
+            negatives=survey.negatives,
+        )
         duplicates = found.among(~blank)
     pixels = np.array(columns["rows"], np.int64) * np.array(columns["columns"], np.int64)
     listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled

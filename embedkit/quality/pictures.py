@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from embedkit.dicom import WorkerPool
 from embedkit.errors import IndexFolderError, RejectedFile
-from embedkit.image import decode_picture
+from embedkit.image import decode_picture, frame_negative
 from embedkit.quality.fusion import sigmoid
 
 Pictures = npt.NDArray[np.uint8]
@@ -55,6 +56,8 @@ class Survey:
     """float64 (N,): as `score_unusable`."""
     thumbnails: Pictures
     """uint8 (N, 32, 32)."""
+    negatives: Pictures
+    """uint8 (N, 32, 32): of `image.frame_negative`, black where that is None; empty for more than 5,000 pictures."""
 
     @property
     def shows_nothing(self) -> npt.NDArray[np.bool_]:
@@ -74,11 +77,15 @@ def survey_pictures(
     IndexFolderError
         ``index-damaged`` where a PNG file is none.
     """
-    survey = Survey(np.zeros(count), np.zeros((count, THUMBNAIL, THUMBNAIL), np.uint8))
+    few = count <= _FEW
+    shape = (count, THUMBNAIL, THUMBNAIL)
+    survey = Survey(np.zeros(count), np.zeros(shape, np.uint8), np.zeros(shape if few else (0, *shape[1:]), np.uint8))
     done = 0
-    for unusable, thumbnails in _look_at_all(_read_in_parts(count, read_stored), alone=count <= _FEW):
+    for unusable, thumbnails, negatives in _look_at_all(_read_in_parts(count, read_stored), few=few):
         rows = slice(done, done + len(unusable))
         survey.unusable[rows], survey.thumbnails[rows] = unusable, thumbnails
+        if few:
+            survey.negatives[rows] = negatives
         done = rows.stop
         if on_progress:
             on_progress(done, count)
@@ -91,23 +98,29 @@ def _read_in_parts(count: int, read_stored: ReadStored) -> Iterator[Sequence[byt
         yield from (stored[first : first + _LOOKED_AT] for first in range(0, len(stored), _LOOKED_AT))
 
 
-def _look_at_all(parts: Iterable[Sequence[bytes]], *, alone: bool) -> Iterator[tuple[Numbers, Pictures]]:
+def _look_at_all(parts: Iterable[Sequence[bytes]], *, few: bool) -> Iterator[tuple[Numbers, Pictures, Pictures]]:
     """`look_at` each part, in worker processes: its steps are too short for threads, which wait for the interpreter."""
-    if alone:
-        yield from map(look_at, parts)
+    if few:
+        yield from map(partial(look_at, with_negatives=True), parts)
         return
     with WorkerPool(look_at, ahead=0) as pool:  # no more than keeps the workers busy
         for part, seen in pool.map(parts):
             yield look_at(part) if isinstance(seen, RejectedFile) else seen
 
 
-def look_at(stored: Sequence[bytes]) -> tuple[Numbers, Pictures]:
-    """`score_unusable` of n PNG files, and their thumbnails, uint8 (n, 32, 32)."""
+def look_at(stored: Sequence[bytes], *, with_negatives: bool = False) -> tuple[Numbers, Pictures, Pictures]:
+    """`score_unusable` of n PNG files, their thumbnails, uint8 (n, 32, 32), and `Survey.negatives`, where asked for."""
     try:
         pictures = np.stack([decode_picture(png) for png in stored])
     except ValueError as error:
         raise IndexFolderError("index-damaged", "the index has a damaged picture; see `embedkit verify`") from error
-    return score_unusable(pictures), np.stack([shrink(picture, THUMBNAIL) for picture in pictures])
+    thumbnails = np.stack([shrink(picture, THUMBNAIL) for picture in pictures])
+    negatives = np.zeros_like(thumbnails if with_negatives else thumbnails[:0])
+    for negative, picture in zip(negatives, pictures, strict=False):
+        framed = frame_negative(picture)
+        if framed is not None:
+            negative[:] = shrink(framed, THUMBNAIL)
+    return score_unusable(pictures), thumbnails, negatives
 
 
 def shrink(picture: Pictures, side: int) -> Pictures:

@@ -116,8 +116,7 @@ def _draw_reliability(evaluation: Evaluation, figure: Figure) -> None:
     stages = (("before scaling", found.before, found.bins_before), ("after", found.after, found.bins_after))
     for number, ((stage, error, bins), colour) in enumerate(zip(stages, _COLOURS[1::-1], strict=False)):
         shown = [one for one in bins if one.accuracy.images >= 10]
-        points = [(one.confidence, one.accuracy.value) for one in shown]
-        x, y = ([100 * value for value in values] for values in zip(*points, strict=True))
+        x, y = [100 * one.confidence for one in shown], [100 * one.accuracy.value for one in shown]
         axes.errorbar(x, y, yerr=error_bars([one.accuracy for one in shown]), fmt="o", color=colour, elinewidth=1.2)
         text = f"{stage}: calibration error {100 * error.value:.1f}% ({100 * error.low:.1f} to {100 * error.high:.1f})"
         axes.annotate(text, (0, 1.03 + 0.055 * number), xycoords="axes fraction", color=colour)

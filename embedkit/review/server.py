@@ -83,13 +83,12 @@ def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], 
         listening = stack.enter_context(_listen(settings))
         tls = settings.tls_cert is not None
         access = Access(
-            settings.reviewers or (getpass.getuser(),),
+            settings.reviewers or (_name_user(),),
             own_names(settings.host),
             any_address=is_wildcard(settings.host),
             tls=tls,
         )
         site = f"{'https' if tls else 'http'}://{_shown(settings.host)}:{listening.getsockname()[1]}"
-        announce({name: site + place for name, place in access.places.items()})
         allow_many_files()
         config = uvicorn.Config(
             guard(make_app(session, originals), access),
@@ -104,7 +103,22 @@ def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], 
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        server = uvicorn.Server(config)
+        start = server.startup
+
+        async def start_and_announce(sockets: list[socket.socket] | None = None) -> None:
+            await start(sockets)
+            announce({name: site + place for name, place in access.places.items()})
+
+        server.startup = start_and_announce  # type: ignore[method-assign] # not before Ctrl-C is uvicorn's to handle
+        server.run(sockets=[listening])
+
+
+def _name_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # a user id without a name, as in containers
+        raise UsageError("bad-reviewer", "this computer does not say who you are: name the --reviewer") from error
 
 
 def make_app(session: Session, originals: Originals) -> Starlette:

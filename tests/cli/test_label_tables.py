@@ -73,7 +73,7 @@ def test_decisions_survive_their_round_trip(site: Site, tmp_path: Path) -> None:
             {"added": 0, "standing": 5} if index == site.index else {}
         )
         assert regions(index) == before | {changed: "skull"}
-        run("export", "--out", tmp_path / "again.csv", "--index", index)
+        run("export", "--out", tmp_path / "again.csv", "--overwrite", "--index", index)
         assert decided(tmp_path / "again.csv") == decided(tmp_path / "d.csv")
 
 

@@ -56,7 +56,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Two regions with patients enough for every command, in a folder whose name is not ASCII."""
     folder = tmp_path_factory.mktemp("Röntgen")
     truth = write_demo_dump(folder, images=84, seed=7)
-    rows = [(image.sop_instance_uid, "knee" if image.true_region < "k" else "hand") for image in truth[8:]]
+    labelled = [image for image in truth if image.given_region]
+    rows = [(image.sop_instance_uid, "knee" if image.true_region < "k" else "hand") for image in labelled]
     _write_csv(folder / "labels.csv", [("sop_instance_uid", "region"), *rows])
     done = run("embed", folder / "dump", "--index", folder / "index", "--labels", folder / "labels.csv")
     return Site(folder / "dump", folder / "index", done)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from embedkit.heads import Neighbours
-from embedkit.image import clean
+from embedkit.image import clean, encode_picture
 from embedkit.quality import fingerprints as fingerprints_module
 from embedkit.quality.duplicates import find_duplicates
 from embedkit.quality.fingerprints import find_alike, turn
-from embedkit.quality.pictures import THUMBNAIL, shrink
+from embedkit.quality.pictures import THUMBNAIL, shrink, survey_pictures
 
 from .conftest import draw_exposure
 
@@ -26,12 +26,14 @@ def crop(grey):
 
 
 KINDS = {
+    "strong window": window(64, 192),
     "milder window": window(20, 235),
     "gamma": lambda grey: (255 * (grey / 255) ** 0.5).astype(np.uint8),
     "CLAHE": cv2.createCLAHE(2, (8, 8)).apply,
     "crop": crop,
     "quarter turn": lambda grey: np.ascontiguousarray(np.rot90(grey)),
     "mirrored": lambda grey: np.ascontiguousarray(grey[:, ::-1]),
+    "inverted": lambda grey: 255 - grey,
 }
 
 
@@ -55,7 +57,9 @@ def pairs(archive):
     thumbnails = np.stack([shrink(picture, THUMBNAIL) for picture in pictures])
     nobody = Neighbours(np.full((len(pictures), 1), -1), np.full((len(pictures), 1), -1, np.float32))
     names = [str(row) for row in range(len(pictures))]
-    found = find_duplicates(nobody, names, thumbnails, lambda rows: pictures[rows])
+    seen = survey_pictures(len(pictures), lambda rows: [encode_picture(picture) for picture in pictures[rows]])
+    assert np.array_equal(seen.thumbnails, thumbnails)
+    found = find_duplicates(nobody, names, thumbnails, lambda rows: pictures[rows], negatives=seen.negatives)
     return list(zip(found.first.tolist(), found.second.tolist(), strict=True))
 
 

@@ -80,3 +80,14 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(found, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(IndexFolderError):
         write_evaluation(tmp_path / "file" / "out", found)
+
+
+def test_an_archive_so_small_that_no_bin_of_confidence_counts_has_its_figures(tmp_path):
+    rng = np.random.default_rng(0)
+    codes = np.arange(36) % 3
+    vectors = (rng.normal(size=(3, 12))[codes] + rng.normal(0, 2, (36, 12))).astype(np.float32)
+    settings = EvaluationSettings(fractions=(), repeats=0)
+    evaluation = evaluate(np.array(REGIONS)[codes], {"simclr": vectors}, np.arange(36), settings=settings)
+    assert all(one.accuracy.images < 10 for found in evaluation.calibration for one in found.bins_after)
+    write_evaluation(tmp_path / "evaluation", evaluation)
+    assert (tmp_path / "evaluation" / "reliability.svg").stat().st_size
