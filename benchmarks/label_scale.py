@@ -44,6 +44,7 @@ class MultipliedIndex:
         patients = [f"{row // _PATIENT}" for row in range(count)]
         text = {"image_id": uids, "sop_instance_uid": uids, "path": uids, "patient": patients}
         text |= {"study_instance_uid": patients, "laterality": [""] * count, "view": [""] * count}
+        text |= {"rows": [2000] * count, "columns": [1500] * count}
         self.images = pa.table(text | {"region": [f"region {label}" for label in labels], "notes": [[""]] * count})
         self.spaces = {"simclr": SimpleNamespace(encoder="", preprocessing=1)}
 
