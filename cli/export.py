@@ -82,7 +82,8 @@ def export(
         raise UsageError("root-not-found", f"{root}: no such folder")
     names = Vocabulary.load(vocabulary)
     console = Console(as_json, quiet)
-    work = _Exports(console, console.open_index(index), names, root, overwrite=overwrite)
+    opened = _open_index(console, index, alone=bool(tables) and not (cohorts or folders))
+    work = _Exports(console, index, opened, names, root, overwrite=overwrite)
     work.prepare([*tables, *cohorts], folders)
     work.check_regions(region or [])
     for path in tables:
@@ -97,22 +98,48 @@ def export(
     work.show()
 
 
+def _open_index(console: Console, path: Path, *, alone: bool) -> Index | None:
+    """Open the index; None where it cannot be read and the decisions are exported `alone`, which need it for paths."""
+    from embedkit.errors import IndexFolderError
+
+    try:
+        return console.open_index(path)
+    except IndexFolderError as error:
+        if not alone or error.reason == "index-absent":
+            raise
+        console.note(f"{error}. The decisions are exported without the paths of their images")
+        return None
+
+
 class _Exports:
     """Writes one export after the other, and tells at the end what became of them."""
 
     def __init__(
-        self, console: Console, index: Index, vocabulary: Vocabulary, root: Path | None, *, overwrite: bool
+        self,
+        console: Console,
+        path: Path,
+        index: Index | None,
+        vocabulary: Vocabulary,
+        root: Path | None,
+        *,
+        overwrite: bool,
     ) -> None:
         from embedkit.review import Decisions, find_consensus
 
-        self._console, self._index, self._vocabulary, self._root = console, index, vocabulary, root
+        self._console, self._opened, self._vocabulary, self._root = console, index, vocabulary, root
         self._overwrite = overwrite
-        with Decisions.open(index.path, read_only=True) as decisions:
+        with Decisions.open(path, read_only=True) as decisions:
             self._latest = decisions.latest()
         self._consensus = find_consensus(self._latest)
         self._written: list[tuple[Path, int, str]] = []
         self._left_out: list[LeftOut] = []
         self._gone: set[str] = set()
+
+    @property
+    def _index(self) -> Index:
+        """The index, which all exports but the decisions need."""
+        assert self._opened is not None  # noqa: S101 (`_open_index` raises where they are asked for)
+        return self._opened
 
     def prepare(self, files: list[Path], folders: list[Path]) -> None:
         """Refuse what may not be replaced before anything is written; clear away what killed exports left."""
@@ -135,6 +162,8 @@ class _Exports:
         """Refuse regions that no image can have, and say which ones none has."""
         from embedkit.cli.loading import check_regions
 
+        if not regions:
+            return
         known = {*self._index.images["region"].to_pylist(), *(found.region for found in self._consensus.values())}
         check_regions("--region", regions, known, self._vocabulary)
         for region in regions:
@@ -144,7 +173,7 @@ class _Exports:
     def write_decisions(self, path: Path) -> None:
         from embedkit.report.exports import tabulate_decisions, write_table
 
-        table = tabulate_decisions(self._index, self._latest)
+        table = tabulate_decisions(self._opened, self._latest)
         write_table(path, table)
         self._gone |= self._find_gone(table["path"].to_pylist())
         self._written.append((path, table.num_rows, "decisions"))

@@ -240,6 +240,7 @@ def read_manifest(folder: Path, number: int) -> Manifest:
         raise IndexFolderError("index-damaged", f"{path}: it is not a manifest of this program") from error
     message = f"{folder}: format {written} was written by {'a newer' if newer else 'an older'} embedkit; "
     message += f"this one reads {FORMAT_VERSION}" if newer else "embed into a new folder"
+    message += " (`embedkit export --out decisions.csv` writes what reviewers decided all the same)"
     raise IndexFolderError("index-too-new" if newer else "index-too-old", message)
 
 

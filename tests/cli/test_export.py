@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -101,6 +102,25 @@ def test_moved_originals_are_found_under_a_root(decided: Archive, tmp_path: Path
     options = ["--dicom", tmp_path / "copies", "--index", tmp_path / "index"]
     assert "3 corrected copies" in run("export", *options, "--root", tmp_path / "moved").stdout
     assert "no such folder" in run("export", *options, "--root", tmp_path / "nowhere", code=2).stderr
+
+
+@pytest.mark.parametrize("version", [1, 99])
+def test_decisions_are_exported_whatever_has_become_of_the_index(
+    decided: Archive, tmp_path: Path, version: int
+) -> None:
+    index = shutil.copytree(decided.index.path, tmp_path / "index")
+    body = json.dumps({"format": version})
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    for manifest in index.glob("manifest-*.json"):
+        manifest.write_bytes(f'{{"sha256":"{digest}","manifest":{body}}}\n'.encode())
+    assert "export --out" in run("info", "--index", index, code=2).stderr
+    done = run("export", "--out", tmp_path / "d.csv", "--index", index)
+    assert "without the paths" in done.stderr
+    run("export", "--out", tmp_path / "whole.csv", "--index", decided.index.path)
+    alone, whole = (list(csv.DictReader((tmp_path / name).read_text().splitlines())) for name in ("d.csv", "whole.csv"))
+    assert len(alone) == 5
+    assert alone == [row | {"path": ""} for row in whole]
+    run("export", "--cohort", tmp_path / "c.csv", "--index", index, code=2)
 
 
 @pytest.mark.parametrize(

@@ -26,21 +26,23 @@ DISPUTED = "disputed"
 """The verdict where no outcome has more than half of the readers."""
 
 
-def tabulate_decisions(index: Index, latest: Sequence[Decision]) -> pa.Table:
+def tabulate_decisions(index: Index | None, latest: Sequence[Decision]) -> pa.Table:
     """Tabulate the decisions that stand (`Decisions.latest`), by `SCHEMA`, an image a row; skips are no readings.
 
     `verdict` and `region` are the consensus (`find_consensus`); `readings` are the outcomes in the order of
     `reviewers`; `time` is that of the last decision. As a label table (`embed --labels`) it gives each image the
-    region that counts.
+    region that counts. Without an index, `path` is empty.
     """
     readings = group_readings(latest)
-    rows = index.rows_of(list(readings))
-    paths = index.images["path"]
+    paths = dict.fromkeys(readings, "")
+    if index is not None:
+        rows = index.rows_of(list(readings)).tolist()
+        paths |= {name: index.images["path"][row].as_py() for name, row in zip(readings, rows, strict=True) if row >= 0}
     return pa.Table.from_pylist(
         [
             {
                 "image_id": image_id,
-                "path": paths[row].as_py() if row >= 0 else "",
+                "path": paths[image_id],
                 "prior_region": counts.prior,
                 "verdict": counts.verdict or DISPUTED,
                 "region": counts.region,
@@ -49,7 +51,7 @@ def tabulate_decisions(index: Index, latest: Sequence[Decision]) -> pa.Table:
                 "time": max(decision.time for decision in readings[image_id]),
                 "notes": [decision.note for decision in readings[image_id] if decision.note],
             }
-            for (image_id, counts), row in zip(find_consensus(latest).items(), rows.tolist(), strict=True)
+            for image_id, counts in find_consensus(latest).items()
         ],
         schema=SCHEMA,
     )
