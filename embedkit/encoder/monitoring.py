@@ -97,7 +97,7 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = str(folder)
+        self._folder = folder
         self._writer: SummaryWriter | None = None
 
     def __call__(self, step: PretrainingStep) -> None:
@@ -105,7 +105,9 @@ class TensorBoardLog:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (slow to import)
 
         if self._writer is None:
-            self._writer = SummaryWriter(self._folder, purge_step=step.done)
+            self._writer = SummaryWriter(str(self._folder), purge_step=step.done)
+            for file in self._folder.glob("events.*"):
+                file.chmod(0o600)  # their names hold that of the machine, and losses tell of the archive
         self._writer.add_scalar("loss", step.loss, step.done)
         self._writer.add_scalar("learning_rate", step.learning_rate, step.done)
         if step.accuracy is not None:

@@ -99,8 +99,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     """Write a table as CSV, safe to open in a spreadsheet; raises IndexFolderError where it cannot be written."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([as_cell(value) for value in row] for row in rows)
+    writer.writerows([as_cell(value) for value in row] for row in (columns, *rows))
     write_bytes(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
 
 

@@ -81,7 +81,7 @@ def test_the_starter_is_adapted_without_the_suspects_and_logged(index: Path, tmp
     command = ("pretrain", "--out", out, "--index", index, *SMALL, "--from", "starter", "--log-dir", logs)
     said = json.loads(run(*command, "--without", suspects, "--json")[0])
     assert said["pictures"] == 18 - len({line.split(",")[1] for line in lines[1:4]})
-    assert list(logs.glob("events.*"))
+    assert {file.stat().st_mode & 0o777 for file in logs.glob("events.*")} == {0o600}
 
 
 def test_two_processes_train_one_encoder(index: Path, tmp_path: Path) -> None:

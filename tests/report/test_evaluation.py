@@ -53,6 +53,8 @@ def test_the_numbers_are_those_of_the_evaluation(folder, found):
             row = rows[score.method, f"'{region}" if region.startswith("=") else region]
             cells = [float(row[name]) for name in ("accuracy", "low", "high")]
             assert cells == pytest.approx([one.value, one.low, one.high])
+    headings = (folder / "confusion.csv").read_text().splitlines()[0].split(",")
+    assert f"'{REGIONS[1]}" in headings, "a region that a spreadsheet would run"
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["accuracy"]["ensemble"]["overall"]["value"] == found.scores[-1].overall.value
     assert summary["label_fractions"][0]["method"] == "simclr linear"
