@@ -78,13 +78,16 @@ def database_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:  # Python's own: a text that is no UTF-8
+            raise damaged(path) from error
         reason, advice = {
             sqlite3.SQLITE_BUSY: ("decisions-busy", "another process holds it; try again"),
             sqlite3.SQLITE_LOCKED: ("decisions-busy", "another process holds it; try again"),
             sqlite3.SQLITE_FULL: ("index-full", "the disk is full; what was recorded before is intact"),
             sqlite3.SQLITE_READONLY: ("index-read-only", _NOT_WRITABLE),
             sqlite3.SQLITE_CANTOPEN: ("index-read-only", "it cannot be opened for writing"),
-        }.get(error.sqlite_errorcode & 0xFF, ("index-unwritable", "it could not be read or written; nothing was lost"))
+        }.get(code & 0xFF, ("index-unwritable", "it could not be read or written; nothing was lost"))
         raise IndexFolderError(reason, f"{path}: {advice}") from error
     except sqlite3.DatabaseError as error:
         raise damaged(path) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from embedkit.errors import IndexFolderError, UsageError
-from embedkit.review.database import database_errors, open_database, place_of, transaction
+from embedkit.review.database import damaged, database_errors, open_database, place_of, transaction
 
 DATABASE_NAME = "decisions.sqlite"
 KEEP, RELABEL, OUT_OF_DOMAIN, UNUSABLE, SKIP = "keep", "relabel", "out-of-domain", "unusable", "skip"
@@ -140,9 +140,24 @@ class Decisions:
             return self._append((row.image_id, reviewer, _UNDO, "", row.prior, "", number), press)
 
     def history(self) -> list[Decision]:
-        """Every row in the order made, those taken back and those that take back among them."""
+        """Every row in the order made, those taken back and those that take back among them.
+
+        Raises IndexFolderError ``decisions-damaged`` where one cannot have been recorded like this.
+        """
         with self._lock, database_errors(self.path):
-            return [_read(row) for row in self._connection.execute("SELECT * FROM decisions ORDER BY number")]
+            rows = self._connection.execute("SELECT * FROM decisions ORDER BY number").fetchall()
+        try:
+            return [_read(row) for row in rows]
+        except (ValueError, TypeError) as error:
+            raise damaged(self.path) from error
+
+    def check(self) -> None:
+        """Let SQLite check its file and every rule of the table, and read every row; raises as `history`."""
+        with self._lock, database_errors(self.path):
+            found = self._connection.execute("PRAGMA integrity_check").fetchone()[0]
+        if found != "ok":
+            raise damaged(self.path)
+        self.history()
 
     def latest(self, reviewer: str | None = None) -> list[Decision]:
         """The decisions that stand, one for each reviewer and image, in the order made; of one reviewer, or of all."""
@@ -224,4 +239,7 @@ def is_name(text: str) -> bool:
 
 def _read(row: tuple[Any, ...]) -> Decision:
     number, image_id, reviewer, time, verdict, region, prior, note, undoes, _ = row
+    texts = (image_id, reviewer, time, verdict, region, prior, note)
+    if not all(isinstance(text, str) for text in texts) or not is_name(reviewer) or not image_id:
+        raise ValueError("a value is of another kind than it was")
     return Decision(number, image_id, reviewer, datetime.fromisoformat(time), verdict, region, prior, note, undoes)

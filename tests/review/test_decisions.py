@@ -171,6 +171,22 @@ def test_a_damaged_database_is_told_and_left_as_it_is(tmp_path: Path, how: str) 
         assert (tmp_path / "decisions.sqlite").read_bytes() == before
 
 
+@pytest.mark.parametrize("text", ["anna", "hand", "knee", "\u00e4nderung", "1.2.3"])
+def test_a_text_that_nobody_recorded_is_damage(text: str, tmp_path: Path) -> None:
+    with Decisions.open(tmp_path) as decisions:
+        decisions.record("1.2.3", "anna", "relabel", region="hand", prior="knee", note="\u00e4nderung")
+        decisions.check()
+    path, stored = tmp_path / "decisions.sqlite", text.encode()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(stored, b"\xff" + stored[1:]))
+    assert path.read_bytes() != content
+    with Decisions.open(tmp_path, read_only=True) as decisions:
+        for read in (decisions.check, decisions.latest):
+            with pytest.raises(IndexFolderError) as refused:
+                read()
+            assert refused.value.reason == "decisions-damaged"
+
+
 def test_a_later_format_is_refused(tmp_path: Path) -> None:
     Decisions.open(tmp_path).close()
     with sqlite3.connect(tmp_path / "decisions.sqlite") as other:
