@@ -45,10 +45,10 @@ class Duplicates:
     mirrored: Flags
     """bool (P,): the one is the mirror image of the other."""
 
-    def among(self, kept: Flags) -> Duplicates:
-        """Return the pairs of which both rows are `kept`, bool (N,)."""
-        both = kept[self.first] & kept[self.second]
-        return Duplicates(self.first[both], self.second[both], self.score[both], self.mirrored[both])
+    def with_one_of(self, kept: Flags) -> Duplicates:
+        """Return the pairs of which one row at least is `kept`, bool (N,)."""
+        one = kept[self.first] | kept[self.second]
+        return Duplicates(self.first[one], self.second[one], self.score[one], self.mirrored[one])
 
 
 NO_DUPLICATES = Duplicates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, dtype=bool))

@@ -173,7 +173,7 @@ def _examine(
             partial(tell, "Repeats"),
             negatives=survey.negatives,
         )
-        duplicates = found.among(~blank)
+        duplicates = found.with_one_of(~blank)  # a copy under a window may show too little, its original does not
     pixels = np.array(columns["rows"], np.int64) * np.array(columns["columns"], np.int64)
     listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled
     return _Findings(
