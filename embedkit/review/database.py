@@ -89,7 +89,7 @@ def database_errors(path: Path) -> Iterator[None]:
             sqlite3.SQLITE_CANTOPEN: ("index-read-only", "it cannot be opened for writing"),
         }.get(code & 0xFF, ("index-unwritable", "it could not be read or written; nothing was lost"))
         raise IndexFolderError(reason, f"{path}: {advice}") from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite's own message quotes it
         raise damaged(path) from error
 
 

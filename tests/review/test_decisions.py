@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,20 @@ def test_a_text_that_nobody_recorded_is_damage(text: str, tmp_path: Path) -> Non
             with pytest.raises(IndexFolderError) as refused:
                 read()
             assert refused.value.reason == "decisions-damaged"
+
+
+def test_no_flipped_byte_ends_in_anything_but_an_answer_or_a_clear_error(tmp_path: Path) -> None:
+    with Decisions.open(tmp_path) as decisions:
+        for number in range(120):
+            decisions.record(f"1.2.3.{number}", "anna", "relabel", region="hand", prior="knee", note="\u00e4nderung")
+    path = tmp_path / "decisions.sqlite"
+    content = path.read_bytes()
+    for place in range(0, len(content), 50):
+        flipped = bytearray(content)
+        flipped[place] ^= 0xFF
+        path.write_bytes(flipped)
+        with suppress(IndexFolderError), Decisions.open(tmp_path, read_only=True) as decisions:
+            decisions.check()
 
 
 def test_a_later_format_is_refused(tmp_path: Path) -> None:
