@@ -1,4 +1,7 @@
-"""Repeats of real radiographs after what a viewer, a gateway or a person does to them."""
+"""Repeats of real radiographs after what a viewer, a gateway or a person does to them.
+
+Copies of all kinds stand together and may link each other; docs/label-quality.md has the counts of each kind alone.
+"""
 
 import csv
 
