@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
 
-from embedkit.dicom.codestreams import (
+from embedkit.dicom.codecs.codestreams import (
     CODINGS,
     LOSSY_2000,
     SYNTAXES,
@@ -22,16 +22,16 @@ from embedkit.dicom.codestreams import (
     unbox,
     with_end,
 )
+from embedkit.dicom.codecs.decoders import decode_codestream, decode_slowly, has_planes
+from embedkit.dicom.codecs.native import decode_native
+from embedkit.dicom.codecs.rle import decode_rle
 from embedkit.dicom.colours import colours_to_grey, palette_to_grey
 from embedkit.dicom.cut_short import check_rows
-from embedkit.dicom.decoders import decode_codestream, decode_slowly, has_planes
 from embedkit.dicom.header import Header
 from embedkit.dicom.layout import PixelLayout, take_stored_values
 from embedkit.dicom.memory import check_memory
-from embedkit.dicom.native import decode_native
 from embedkit.dicom.pixel_data import Encoding, PixelData, find_frames
 from embedkit.dicom.reasons import reject
-from embedkit.dicom.rle import decode_rle
 from embedkit.errors import RejectedFile
 
 Array = NDArray[np.integer]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 
-from embedkit.dicom.codestreams import Codestream, begins_codestream, read_codestream
+from embedkit.dicom.codecs.codestreams import Codestream, begins_codestream, read_codestream
 from embedkit.dicom.header import UNDEFINED_LENGTH, Header, PixelElement
 from embedkit.errors import RejectedFile
 

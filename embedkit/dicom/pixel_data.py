@@ -19,13 +19,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from embedkit.dicom.codestreams import CODINGS, begins_codestream, read_codestream, unbox
+from embedkit.dicom.codecs.codestreams import CODINGS, begins_codestream, read_codestream, unbox
+from embedkit.dicom.codecs.native import split_native
+from embedkit.dicom.codecs.rle import begins_rle
 from embedkit.dicom.encapsulation import DELIMITER, ITEM, join_fragments, split_items
 from embedkit.dicom.header import UNDEFINED_LENGTH, PixelElement
 from embedkit.dicom.layout import PixelLayout
-from embedkit.dicom.native import split_native
 from embedkit.dicom.reasons import reject
-from embedkit.dicom.rle import begins_rle
 from embedkit.errors import RejectedFile
 
 Encoding = Literal["native", "rle", "codestream"]

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from embedkit.dicom.codestreams import Codestream, read_codestream
+from embedkit.dicom.codecs.codestreams import Codestream, read_codestream
 
 
 def draw_pictures(bits: int) -> dict[str, np.ndarray]:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedkit.dicom.codecs.rle import decode_rle
 from embedkit.dicom.layout import PixelLayout
-from embedkit.dicom.rle import decode_rle
 from embedkit.errors import RejectedFile
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 
-from embedkit.dicom import jpeg_lossless_kernel
-from embedkit.dicom.codestreams import read_codestream
-from embedkit.dicom.jpeg_lossless import decode_scan, read_scan
-from embedkit.dicom.jpeg_lossless_kernel import STRETCH
+from embedkit.dicom.codecs import jpeg_lossless_kernel
+from embedkit.dicom.codecs.codestreams import read_codestream
+from embedkit.dicom.codecs.jpeg_lossless import decode_scan, read_scan
+from embedkit.dicom.codecs.jpeg_lossless_kernel import STRETCH
 
 from .coded_pictures import damage, draw_pictures, with_segment
 

@@ -22,9 +22,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from embedkit.dicom import jpeg_lossless, jpeg_ls
-from embedkit.dicom.bit_planes import HEADROOM, drop_bit_planes, join_scales
-from embedkit.dicom.codestreams import Codestream, without_padding
+from embedkit.dicom.codecs import jpeg_lossless, jpeg_ls
+from embedkit.dicom.codecs.bit_planes import HEADROOM, drop_bit_planes, join_scales
+from embedkit.dicom.codecs.codestreams import Codestream, without_padding
 from embedkit.dicom.cut_short import decode_present_rows
 from embedkit.dicom.layout import PixelLayout, to_stored_values
 

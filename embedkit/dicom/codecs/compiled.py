@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.codestreams import Codestream
+from embedkit.dicom.codecs.codestreams import Codestream
 from embedkit.dicom.sandbox import unhurried
 
 WORTH_LOADING = 32 << 20

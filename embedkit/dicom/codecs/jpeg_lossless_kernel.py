@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from embedkit.dicom.bit_stream import I, U, compiled, inlined, look_ahead, unstuff
+from embedkit.dicom.codecs.bit_stream import I, U, compiled, inlined, look_ahead, unstuff
 
 __all__ = ["LONG", "decode", "predict", "unstuff"]
 

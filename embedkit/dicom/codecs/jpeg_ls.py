@@ -13,8 +13,8 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.codestreams import Codestream
-from embedkit.dicom.compiled import CompiledDecoder, unstuff
+from embedkit.dicom.codecs.codestreams import Codestream
+from embedkit.dicom.codecs.compiled import CompiledDecoder, unstuff
 
 _FRAME_HEADER, _PRESETS, _SCAN, _COMMENT, _FILL = 0xFFF7, 0xFFF8, 0xFFDA, 0xFFFE, 0xFFFF  # C.1
 _APPLICATIONS = range(0xFFE0, 0xFFF0)
@@ -109,7 +109,7 @@ def decode_scan(kernel: ModuleType, frame: bytes, scan: Scan) -> NDArray[np.inte
 
 
 def _load() -> ModuleType:
-    from embedkit.dicom import jpeg_ls_kernel  # noqa: PLC0415 (numba is heavy)
+    from embedkit.dicom.codecs import jpeg_ls_kernel  # noqa: PLC0415 (numba is heavy)
 
     decode_scan(jpeg_ls_kernel, _LEAST, Scan(1, 1, 2, (1, 2, 3), 0))
     return jpeg_ls_kernel

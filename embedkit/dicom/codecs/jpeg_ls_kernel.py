@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from embedkit.dicom.bit_stream import I, U, compiled, inlined, look_ahead, unstuff
+from embedkit.dicom.codecs.bit_stream import I, U, compiled, inlined, look_ahead, unstuff
 
 __all__ = ["CONTEXTS", "decode", "unstuff"]
 

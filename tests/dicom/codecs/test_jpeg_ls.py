@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedkit.dicom import jpeg_ls_kernel
-from embedkit.dicom.codestreams import read_codestream
-from embedkit.dicom.jpeg_ls import decode_scan, default_thresholds, read_scan
+from embedkit.dicom.codecs import jpeg_ls_kernel
+from embedkit.dicom.codecs.codestreams import read_codestream
+from embedkit.dicom.codecs.jpeg_ls import decode_scan, default_thresholds, read_scan
 
 from .coded_pictures import damage, draw_pictures, with_segment
 

@@ -15,16 +15,16 @@ import jpeg_ls as charls
 import numpy as np
 import pytest
 
-from embedkit.dicom import jpeg_lossless, jpeg_ls
-from embedkit.dicom.codestreams import read_codestream
-from embedkit.dicom.compiled import WORTH_LOADING, CompiledDecoder
-from embedkit.dicom.decoders import decode_codestream
+from embedkit.dicom.codecs import jpeg_lossless, jpeg_ls
+from embedkit.dicom.codecs.codestreams import read_codestream
+from embedkit.dicom.codecs.compiled import WORTH_LOADING, CompiledDecoder
+from embedkit.dicom.codecs.decoders import decode_codestream
 from embedkit.dicom.sandbox import unhurried
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 TELL = """
-from embedkit.dicom.codestreams import Codestream
-from embedkit.dicom.{} import DECODER
+from embedkit.dicom.codecs.codestreams import Codestream
+from embedkit.dicom.codecs.{} import DECODER
 print(DECODER.find(Codestream("jpeg-ls", 9999, 9999, 1, 8)) is not None)
 """
 NAMES = ["jpeg_ls", "jpeg_lossless"]

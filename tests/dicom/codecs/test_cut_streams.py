@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
 
-from embedkit.dicom import jpeg_lossless, jpeg_ls
-from embedkit.dicom.compiled import WORTH_LOADING, CompiledDecoder
+from embedkit.dicom.codecs import jpeg_lossless, jpeg_ls
+from embedkit.dicom.codecs.compiled import WORTH_LOADING, CompiledDecoder
 from embedkit.errors import RejectedFile
 
 LITTLE, BIG, RLE, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4."

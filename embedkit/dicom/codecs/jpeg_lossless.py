@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.codestreams import Codestream
-from embedkit.dicom.compiled import CompiledDecoder, unstuff
+from embedkit.dicom.codecs.codestreams import Codestream
+from embedkit.dicom.codecs.compiled import CompiledDecoder, unstuff
 
 Integer = TypeVar("Integer", np.int32, np.int64)
 
@@ -165,7 +165,7 @@ def _list_short_codes(codes: NDArray[np.uint16], most: int, long: int) -> NDArra
 
 
 def _load() -> ModuleType:
-    from embedkit.dicom import jpeg_lossless_kernel  # noqa: PLC0415 (numba is heavy)
+    from embedkit.dicom.codecs import jpeg_lossless_kernel  # noqa: PLC0415 (numba is heavy)
 
     one_pixel = Scan(1, 1, 2, 1, HuffmanTable(b"\1" + bytes(15), b"\0"), 0)
     decode_scan(jpeg_lossless_kernel, b"\x7f\xff\xd9", one_pixel)

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
-from embedkit.dicom.bit_planes import HEADROOM, drop_bit_planes, join_scales
-from embedkit.dicom.codestreams import read_codestream
-from embedkit.dicom.decoders import decode_codestream
+from embedkit.dicom.codecs.bit_planes import HEADROOM, drop_bit_planes, join_scales
+from embedkit.dicom.codecs.codestreams import read_codestream
+from embedkit.dicom.codecs.decoders import decode_codestream
 
-from .conftest import encode_frame
+from ..conftest import encode_frame
 
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 ADAPTED = {"WindowCenter": 2048, "WindowWidth": 4096}

@@ -1,0 +1,1 @@
+"""Encoded frames to arrays: a module a family of transfer syntaxes, behind one dispatch (`decoders`)."""
