@@ -121,6 +121,7 @@ def _classify_files(
 
     from embedkit.cli.loading import LooseImage, find_encoder, read_images, reading_options
     from embedkit.image import PREPROCESSING_VERSION
+    from embedkit.indexes.paths import path_text
     from embedkit.quality import classify as classify_vectors
 
     head.check_encoders(head.spaces, str(PREPROCESSING_VERSION))
@@ -128,14 +129,14 @@ def _classify_files(
     rows: Rows = []
     files = read_images(sources, reading_options(None, modality), workers)
     while part := list(islice(files, _AT_ONCE)):
-        rejected += [(str(item[0]), item[1]) for item in part if not isinstance(item, LooseImage)]
+        rejected += [(path_text(item[0]), item[1]) for item in part if not isinstance(item, LooseImage)]
         images = [item for item in part if isinstance(item, LooseImage)]
         if images:
             pictures = np.stack([image.picture for image in images])
             vectors = {name: maker.encode(pictures) for name, maker in loaded.items()}
             found = classify_vectors(head, vectors, pictures)
             verdicts = _verdicts(images, found, [image.complete for image in images])
-            rows += [(image.image_id, str(image.path), image.region, *verdict) for image, verdict in verdicts]
+            rows += [(image.image_id, path_text(image.path), image.region, *verdict) for image, verdict in verdicts]
     return rows
 
 

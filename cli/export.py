@@ -239,9 +239,9 @@ class _Exports:
 
     def _find_gone(self, paths: list[str]) -> set[str]:
         """Find those of the listed originals that are not where they were."""
-        from embedkit.review.originals import find_original
+        from embedkit.review.originals import find_original, is_there
 
-        return {path for path in paths if path and not find_original(path, self._root).exists()}
+        return {path for path in paths if path and not is_there(find_original(path, self._root))}
 
     def _note(self, folder: Path, done: Export, what: str) -> None:
         self._written.append((folder, done.files, what))

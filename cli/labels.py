@@ -107,8 +107,9 @@ def _show_unmatched(console: Console, report: LabelReport) -> None:
 
 def _read_pair(text: str) -> tuple[str, str]:
     from embedkit.errors import UsageError
+    from embedkit.indexes.paths import path_text
 
     old, equals, new = text.partition("=")
     if not (old and equals):
         raise UsageError("bad-path-map", "--map-path takes OLD=NEW: how paths begin in the table, and how here")
-    return old, new
+    return old, path_text(Path(new))

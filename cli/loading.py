@@ -148,11 +148,12 @@ def read_images(
 def find_image(index: Index, query: str, modalities: Sequence[str] | None) -> LooseImage:
     """The image of the index with this UID or path, else the file, read as `embed` does; raises UsageError."""
     from embedkit.indexes import REASONS
+    from embedkit.indexes.paths import text_path
 
     row = index.find(query)
     if row is not None:
         image_id, path, region = (index.images[name][row].as_py() for name in ("image_id", "path", "region"))
-        return LooseImage(Path(path), image_id, region, index.pictures([row])[0])
+        return LooseImage(text_path(path), image_id, region, index.pictures([row])[0])
     path = Path(query)
     if not path.is_file():
         raise UsageError("unknown-image", f"{query}: neither a file nor the UID of an image in {index.path}")

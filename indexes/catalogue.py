@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from embedkit.dicom import FoundFile
 from embedkit.indexes.columns import numbers, texts, to_flags, to_numbers, whole
-from embedkit.indexes.image_rows import ImageRow, path_text
+from embedkit.indexes.image_rows import ImageRow
+from embedkit.indexes.paths import path_text, possible_paths
 
 COLUMNS = ("path", "size", "mtime_ns", "content_blake3", "reason")
 _SHOWN = {"", "duplicate-instance", "conflicting-instance"}
@@ -97,7 +98,7 @@ class Catalogue:
         moved = {}
         for row in unseen.tolist():
             (path, was), (now, reason) = self._place(row), places.get(self._contents[row].as_py(), ("", ""))
-            gone = not is_under(path, unreadable) and (is_under(path, roots) or is_gone(path))
+            gone = not is_under(path, unreadable) and (is_under(path, roots) or is_gone(path, now))
             if now and gone and (reason in _SHOWN or was not in _SHOWN):
                 moved[path] = now
         return moved
@@ -128,19 +129,17 @@ def _head(content: str) -> np.uint64:
     return np.uint64(int(content[:16] or "0", 16))
 
 
-def is_gone(path: str) -> bool:
-    """Whether there is certainly no file of this path: a folder that cannot be looked into may hold it."""
-    names = {os.fsencode(path), re.sub(rb"\\x([0-9a-f]{2})", _to_byte, os.fsencode(path))}
-    return not any(_may_be_there(name) for name in names)
+def is_gone(path: str, now: str = "") -> bool:
+    """Whether there is certainly no file of this path: a folder that cannot be looked into may hold it.
+
+    The file that is known as `now` does not count: it is the same where an earlier version wrote its path otherwise.
+    """
+    return not any(_may_be_there(place) for place in possible_paths(path) if path_text(place) != now)
 
 
-def _to_byte(escape: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(escape[1].decode())
-
-
-def _may_be_there(name: bytes) -> bool:
+def _may_be_there(path: Path) -> bool:
     try:
-        os.lstat(name)
+        os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

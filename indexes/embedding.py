@@ -24,11 +24,12 @@ from embedkit.indexes import catalogue
 from embedkit.indexes.catalogue import Catalogue, is_gone
 from embedkit.indexes.derived import refresh_table, update_spaces
 from embedkit.indexes.encoding import fill_space, space_of
-from embedkit.indexes.image_rows import ImageRow, path_text
+from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.image_table import ImageTable, read_columns
 from embedkit.indexes.labelling import LabelReport, lay_labels
 from embedkit.indexes.manifest import read_newest_manifest
 from embedkit.indexes.overlay import LabelSource
+from embedkit.indexes.paths import path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress, advance_in
 from embedkit.indexes.rows import VANISHED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from embedkit.dicom.instance import InstanceFacts
@@ -27,8 +26,3 @@ class ImageRow:
     def image_id(self) -> str:
         """The name of the image; of a rejected file, the SOP Instance UID that it gave."""
         return self.facts.image_id(self.frame)
-
-
-def path_text(path: os.PathLike[str]) -> str:
-    """Return a path as an index keeps it: UTF-8, with what is not UTF-8 in a name escaped by backslashes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -13,8 +13,8 @@ import numpy as np
 
 from embedkit.indexes import image_table
 from embedkit.indexes.checked_files import Tell, say_nothing
-from embedkit.indexes.image_rows import path_text
 from embedkit.indexes.manifest import describe_fallback, find_newest_manifest, images_name
+from embedkit.indexes.paths import possible_texts
 from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.vectors import usable
@@ -275,8 +275,8 @@ class Index:
     def find(self, query: str | Path) -> int | None:
         """Return the row of the image with this `image_id` or path; None where there is none."""
         row = self._table.row_of_image(str(query))
-        row = self._table.row_of_path(path_text(Path(query).resolve())) if row < 0 else row
-        return None if row < 0 else row
+        rows = [row] if row >= 0 else map(self._table.row_of_path, possible_texts(Path(query).resolve()))
+        return next((row for row in rows if row >= 0), None)
 
     def _row_of(self, query: str | Path) -> int:
         row = self.find(query)

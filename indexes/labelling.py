@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from embedkit.indexes.overlay import (
     merge_overlays,
     read_overlay,
 )
+from embedkit.indexes.paths import possible_texts, text_path
 from embedkit.indexes.rows import read_live_rows
 from embedkit.indexes.writer import IndexWriter, open_writer
 
@@ -202,7 +203,7 @@ def _match(
     known = _known_files(files, roots)
     if isinstance(labels, LabelTable):
         return match_labels(labels, known), len(labels)
-    asked = ((image_id, Path(file.path)) for file in known if file.asked for image_id in file.image_ids)
+    asked = ((image_id, text_path(file.path)) for file in known if file.asked for image_id in file.image_ids)
     found = {image_id: label for image_id, path in asked if (label := labels(image_id, path))}
     return MatchedLabels(found, ()), len(found)
 
@@ -219,7 +220,15 @@ def _known_files(files: pa.Table, roots: Sequence[str] | None) -> list[KnownFile
         if path not in known:
             instance, shown = (uid, tuple(images[uid])) if reason in ("", "duplicate-instance") else (path, ())
             known[path] = KnownFile(path, instance, shown, roots is None or is_under(path, roots))
-    return list(known.values())
+    return [*known.values(), *_by_other_spelling(known.values())]
+
+
+def _by_other_spelling(files: Iterable[KnownFile]) -> Iterator[KnownFile]:
+    """Files whose names hold backslashes that an index escapes, by the path that a table of somebody else gives."""
+    for file in files:
+        for text in possible_texts(text_path(file.path)) if "\\x5cx" in file.path else ():
+            if text != file.path:
+                yield file._replace(path=text)
 
 
 def _tuples(table: pa.Table) -> zip[tuple[str, ...]]:

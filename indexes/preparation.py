@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions
 from embedkit.image import PreparedFile, encode_picture, prepare_file
-from embedkit.indexes.image_rows import ImageRow, path_text
+from embedkit.indexes.image_rows import ImageRow
+from embedkit.indexes.paths import path_text
 
 Pictures = NDArray[np.uint8]
 Prepared = tuple[list[ImageRow], Pictures]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from embedkit.dicom import FoundFile, WorkerPool, find_files
 from embedkit.indexes.catalogue import Catalogue
-from embedkit.indexes.image_rows import path_text
+from embedkit.indexes.paths import path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, rejected_row
 from embedkit.indexes.progress import ProgressMeter
 

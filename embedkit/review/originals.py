@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from embedkit.dicom import (
 )
 from embedkit.errors import RejectedFile, UsageError
 from embedkit.indexes import Index
+from embedkit.indexes.paths import possible_paths
 
 _INSTEAD = "You see the stored picture of 256 pixels."
 _NOTICES = {
@@ -96,10 +98,22 @@ class Originals:
         return stored_levels(self._index.pictures([row])[0]), instead
 
 
-def find_original(path: Path | str, root: Path | None) -> Path:
-    """Where a file of the index is now: under `root`, the most of its path that is there; None where nothing moved."""
-    path = Path(path)
-    if root is None:
-        return path
-    moved = (root.resolve().joinpath(*path.parts[start:]) for start in range(1, len(path.parts)))
-    return next((place for place in moved if place.is_file()), path)
+def find_original(path: str, root: Path | None) -> Path:
+    """Where a file of the index is now, given its path as the index keeps it.
+
+    Under `root`, the most of its path that is there; None where nothing moved.
+    """
+    paths = possible_paths(path)
+    places: Iterable[Path] = paths
+    if root is not None:
+        folder = root.resolve()
+        places = (folder.joinpath(*path.parts[start:]) for path in paths for start in range(1, len(path.parts)))
+    return next((place for place in places if is_there(place)), paths[0])
+
+
+def is_there(path: Path) -> bool:
+    """Whether this is a file; none is where a folder cannot be looked into."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
+from embedkit.indexes.paths import possible_paths
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, is_at, make_folder, plain_errors, sync_folder, write_bytes
 
 _MARKER = ".embedkit-export"
@@ -68,7 +69,8 @@ def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def keep_away_from_originals(folder: Path, index: Index) -> None:
     """Raise UsageError ``output-in-source`` where `folder` lies in one that holds files of the index."""
-    places = {str(Path(path).parent) for path in index.images["path"].to_pylist()}
+    texts = set(index.images["path"].to_pylist())
+    places = {str(path.parent) for text in texts for path in possible_paths(text)}
     if any(str(place) in places for place in (folder.resolve(), *folder.resolve().parents)):
         raise UsageError("output-in-source", f"{folder}: it lies among the original files; name a folder elsewhere")
 

@@ -9,7 +9,7 @@ from embedkit.dicom.header import Header, read_header, silence
 from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.errors import RejectedFile
 from embedkit.indexes import Index
-from embedkit.review.originals import find_original
+from embedkit.review.originals import find_original, is_there
 
 
 def read_source(index: Index, row: int, root: Path | None = None) -> Header:
@@ -24,7 +24,7 @@ def read_source(index: Index, row: int, root: Path | None = None) -> Header:
     path, digest = (index.images[name][row].as_py() for name in ("path", "content_blake3"))
     options = ReadingOptions()
     original = find_original(path, root)
-    if not original.exists():
+    if not is_there(original):
         raise RejectedFile("original-gone")
     content = load_content(FoundFile(original), options)
     if content.blake3 != digest:
