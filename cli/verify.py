@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, VocabularyFile
+
+_SHOWN = 10
 
 
 def verify(
@@ -19,6 +21,7 @@ def verify(
             "--repair", help="First rebuild a damaged newest manifest from the files that stand, and all derived files."
         ),
     ] = False,
+    vocabulary: VocabularyFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -28,7 +31,7 @@ def verify(
 
     console = Console(as_json, quiet)
     repaired = repair_index(index) if repair else []
-    problems = [*verify_index(index), *_check_decisions(index)]
+    problems = [*verify_index(index), *_check_decisions(index, vocabulary)]
     console.document({"index": str(index), "problems": problems, "repaired": repaired})
     for line in repaired:
         console.line(line)
@@ -39,13 +42,36 @@ def verify(
         raise typer.Exit(1)
 
 
-def _check_decisions(index: Path) -> list[str]:
+def _check_decisions(index: Path, vocabulary: Path | None) -> list[str]:
+    from embedkit.dicom import Vocabulary
     from embedkit.errors import IndexFolderError
     from embedkit.review import Decisions
 
     try:
         with Decisions.open(index, read_only=True) as decisions:
             decisions.check()
+            latest = decisions.latest()
     except IndexFolderError as error:
         return [str(error)]
-    return []
+    regions = _regions_of(index)
+    if regions is None:
+        return []
+    known = {*Vocabulary.load(vocabulary).names, *regions}
+    unknown = [decision.number for decision in latest if decision.region and decision.region not in known]
+    if not unknown:
+        return []
+    told = ", ".join(map(str, unknown[:_SHOWN])) + (" ..." if len(unknown) > _SHOWN else "")
+    what = f"{len(unknown):,} decisions for a region that is neither in the vocabulary nor in the index"
+    return [f"{decisions.path}: {what} (number {told}); name the vocabulary they were made with by --vocabulary"]
+
+
+def _regions_of(index: Path) -> list[str] | None:
+    """The regions of the images; None where the index cannot be read, which is told by itself."""
+    from embedkit.errors import IndexFolderError
+    from embedkit.indexes import Index
+
+    try:
+        regions: list[str] = Index.open(index).images["region"].unique().to_pylist()
+    except IndexFolderError:
+        return None
+    return regions

@@ -9,7 +9,7 @@ import numpy as np
 
 from embedkit.heads.folds import Ints
 from embedkit.report.table import Table
-from embedkit.review.decisions import OUT_OF_DOMAIN, UNUSABLE
+from embedkit.review.decision import OUT_OF_DOMAIN, UNUSABLE
 
 NO_LABEL = "no label"
 _LAST = (OUT_OF_DOMAIN, UNUSABLE, NO_LABEL)

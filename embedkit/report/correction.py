@@ -22,7 +22,7 @@ from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
 from embedkit.report.confusion import Confusion, confuse
 from embedkit.review import Agreement, Consensus, Decision, measure_agreement
-from embedkit.review.decisions import OUT_OF_DOMAIN, SKIP, UNUSABLE
+from embedkit.review.decision import OUT_OF_DOMAIN, SKIP, UNUSABLE
 
 GIVEN = "labels as given"
 FILTERED = "suspects left out"

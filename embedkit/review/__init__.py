@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from embedkit.lazy import import_on_use
 from embedkit.review.agreement import Agreement, Consensus, find_consensus, measure_agreement, outcome_of
-from embedkit.review.decisions import VERDICTS, Decision, Decisions
+from embedkit.review.decision import VERDICTS, Decision
+from embedkit.review.decisions import Decisions
 
 if TYPE_CHECKING:
     from embedkit.review.ranking import find_open_issues, rank_suspects

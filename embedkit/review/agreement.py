@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
 
-from embedkit.review.decisions import KEEP, OUT_OF_DOMAIN, RELABEL, SKIP, UNUSABLE, Decision
+from embedkit.review.decision import KEEP, OUT_OF_DOMAIN, RELABEL, SKIP, UNUSABLE, Decision
 
 
 @dataclass(frozen=True)

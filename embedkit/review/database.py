@@ -17,15 +17,18 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.storage import plain_errors
+from embedkit.review.chain import with_checksums
 
-VERSION = 1
+VERSION = 2
+BACKUP_NAME = "decisions-backup.sqlite"
 _APPLICATION = 0x656D626B  # "embk": tells this database from any other SQLite file
+_FIRST_COLUMNS = 10
 _BUSY_S = 10.0
 _READ_ONLY = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _COMPANIONS = ("-journal", "-wal")  # what a killed writer leaves, and the database is not whole without
@@ -35,6 +38,8 @@ _creating = threading.Lock()
 
 def open_database(path: Path, schema: str, *, read_only: bool) -> sqlite3.Connection:
     """Open the database at `path`; one that is not there is made by `schema`, in memory where it is only read.
+
+    One of version 1 stays as it is: see `upgrade`.
 
     Raises
     ------
@@ -54,15 +59,28 @@ def open_database(path: Path, schema: str, *, read_only: bool) -> sqlite3.Connec
         try:
             return _prepare(_connect(path), path, schema, read_only=True)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _READ_ONLY:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _READ_ONLY:
                 raise
         return _prepare(_copy_aside(path), path, schema, read_only=True)
 
 
+def upgrade(connection: sqlite3.Connection, schema: str) -> None:
+    """Make a database of version 1 one of this version: the same rows, each with its checksum; all or nothing."""
+    if _read_version(connection) == VERSION:
+        return
+    with transaction(connection):
+        if _read_version(connection) < VERSION:  # nobody else was faster
+            rows = connection.execute("SELECT * FROM decisions ORDER BY number").fetchall()
+            connection.execute("DROP TABLE decisions")
+            _run(connection, schema)
+            for row in with_checksums(rows):
+                connection.execute(f"INSERT INTO decisions VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+
+
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Hold the write lock from the first read to the commit."""
-    connection.execute("BEGIN IMMEDIATE")
+def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+    """Hold the write lock from the first read to the commit; as `DEFERRED`, see one state in all that is read."""
+    connection.execute(f"BEGIN {kind}")
     try:
         yield connection
         connection.execute("COMMIT")
@@ -79,7 +97,7 @@ def database_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", None)
-        if code is None:  # Python's own: a text that is no UTF-8
+        if code in (None, sqlite3.SQLITE_ERROR):  # Python's own: a text that is no UTF-8; a column that is not there
             raise damaged(path) from error
         reason, advice = {
             sqlite3.SQLITE_BUSY: ("decisions-busy", "another process holds it; try again"),
@@ -93,10 +111,18 @@ def database_errors(path: Path) -> Iterator[None]:
         raise damaged(path) from error
 
 
-def damaged(path: Path) -> IndexFolderError:
-    """The error for a file that is no whole database of decisions."""
-    message = f"{path}: it is damaged, or no database of decisions; put it aside (it is not deleted), restore a copy"
-    return IndexFolderError("decisions-damaged", message)
+def damaged(path: Path, what: str = "it is damaged, or no database of decisions") -> IndexFolderError:
+    """The error for a file that is no whole database of decisions, and what is to be done."""
+    return IndexFolderError("decisions-damaged", f"{path}: {what}; {_advice(path)}")
+
+
+def _advice(path: Path) -> str:
+    backup = path.with_name(BACKUP_NAME)
+    if path == backup:
+        return "delete it: the next review makes another"
+    if not backup.exists():
+        return "put it aside (it is not deleted), restore a copy"
+    return f"move it away, and a {path.name}-journal beside it, and copy {BACKUP_NAME} to {path.name}"
 
 
 def place_of(path: Path) -> tuple[int, int] | None:
@@ -173,7 +199,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str, *, read_on
                 with transaction(connection):
                     if _is_empty(connection):  # nobody else was faster
                         _run(connection, schema)
-        _check(connection, path)
+        _check(connection, path, schema)
         if read_only:
             connection.execute("PRAGMA query_only = ON")
     except BaseException:
@@ -193,7 +219,20 @@ def _use_rollback_journal(connection: sqlite3.Connection) -> None:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    """Whether it was never written to; one of ours without a table has lost them."""
+    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] and not _is_ours(connection)
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION)
+
+
+def _read_version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _read_schema(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    return set(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
 
 
 def _run(connection: sqlite3.Connection, schema: str) -> None:
@@ -206,11 +245,17 @@ def _run(connection: sqlite3.Connection, schema: str) -> None:
             statement = ""
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    application, version = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    )
-    if application != _APPLICATION or connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+def _check(connection: sqlite3.Connection, path: Path, schema: str) -> None:
+    if not _is_ours(connection) or connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
         raise damaged(path)
+    version = _read_version(connection)
     if version > VERSION:
         raise IndexFolderError("decisions-too-new", f"{path}: written by a newer embedkit; update this one")
+    if version == VERSION:
+        with closing(_connect(None)) as model:
+            _run(model, schema)
+            whole = _read_schema(model) <= _read_schema(connection)
+    else:  # version 1 came in several wordings
+        whole = version == 1 and len(connection.execute("PRAGMA table_info (decisions)").fetchall()) == _FIRST_COLUMNS
+    if not whole:
+        raise damaged(path)

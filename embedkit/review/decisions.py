@@ -1,8 +1,9 @@
 """What reviewers decided, kept for good: `decisions.sqlite` in the index folder (docs/review.md).
 
 Rows are only ever added. To take a decision back is a row of its own, and of several decisions of one reviewer on one
-image the newest that was not taken back stands. What `record` has returned is on the disk,
-and several processes may write at once (`embedkit.review.database`).
+image the newest that was not taken back stands. What `record` has returned is on the disk, and several processes may
+write at once (`embedkit.review.database`). Each row has a checksum, which whoever reads them checks
+(`embedkit.review.chain`), and a copy stands beside the database (`embedkit.review.backup`).
 """
 
 from __future__ import annotations
@@ -10,60 +11,47 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from embedkit.errors import IndexFolderError, UsageError
-from embedkit.review.database import damaged, database_errors, open_database, place_of, transaction
+from embedkit.review.backup import back_up, check_is_not_behind, check_is_there
+from embedkit.review.chain import Row, checksum_of, with_checksums
+from embedkit.review.database import (
+    BACKUP_NAME,
+    damaged,
+    database_errors,
+    open_database,
+    place_of,
+    transaction,
+    upgrade,
+)
+from embedkit.review.decision import RELABEL, UNDO, VERDICTS, Decision, check_decision, is_unicode, read_row
 
 DATABASE_NAME = "decisions.sqlite"
-KEEP, RELABEL, OUT_OF_DOMAIN, UNUSABLE, SKIP = "keep", "relabel", "out-of-domain", "unusable", "skip"
-VERDICTS = (KEEP, RELABEL, OUT_OF_DOMAIN, UNUSABLE, SKIP)
-LONGEST_NOTE, LONGEST_NAME = 2000, 64
-
-_UNDO = "undo"
+_COLUMNS = 11
 _SCHEMA = f"""
 CREATE TABLE decisions (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     image_id TEXT NOT NULL,
     reviewer TEXT NOT NULL,
     time TEXT NOT NULL,
-    verdict TEXT NOT NULL CHECK (verdict IN {(*VERDICTS, _UNDO)}),
+    verdict TEXT NOT NULL CHECK (verdict IN {(*VERDICTS, UNDO)}),
     region TEXT NOT NULL,
     prior TEXT NOT NULL,
     note TEXT NOT NULL,
     undoes INTEGER UNIQUE REFERENCES decisions (number),
     press TEXT NOT NULL,
+    checksum TEXT NOT NULL,
     UNIQUE (reviewer, press),
-    CHECK ((verdict = '{_UNDO}') = (undoes IS NOT NULL)),
+    CHECK ((verdict = '{UNDO}') = (undoes IS NOT NULL)),
     CHECK ((verdict = '{RELABEL}') = (region <> ''))
 );
 CREATE TRIGGER never_changed BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
 CREATE TRIGGER never_removed BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are only added'); END;
 """
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One row: what a reviewer said of an image, or (`undoes`) that an earlier row is taken back."""
-
-    number: int
-    """From 1, rising in the order in which decisions were made."""
-    image_id: str
-    reviewer: str
-    time: datetime
-    """UTC."""
-    verdict: str
-    """One of `VERDICTS`, or `undo`."""
-    region: str
-    """The new region of a `relabel`; else ""."""
-    prior: str
-    """The region that the image had when it was decided on; "" for none."""
-    note: str
-    undoes: int | None = None
-    """The number of the decision that this row takes back."""
 
 
 class Decisions:
@@ -74,28 +62,48 @@ class Decisions:
         self._connection = connection
         self._place = place_of(path)
         self._lock = threading.RLock()
+        self._read: list[Decision] = []
+        self._last: Row = ()
+        """The row of the last decision that was read, and all before it were."""
+        self._recorded = False
 
     @classmethod
     def open(cls, index_path: Path | str, *, read_only: bool = False) -> Self:
         """Open the decisions of the index in a folder; the database is made where there is none yet.
 
         `read_only` makes and writes nothing: without a database there are no decisions, and the folder may be one that
-        cannot be written to.
+        cannot be written to. Else one of an earlier version gets its checksums, and the backup what it lacks.
 
         Raises
         ------
         IndexFolderError
-            ``index-absent``, ``index-read-only``, ``decisions-damaged`` or ``decisions-too-new``.
+            ``index-absent``, ``index-read-only``, ``decisions-damaged``, ``decisions-too-new``, or ``decisions-lost``
+            where it is gone, empty or older than its backup.
         """
         folder = Path(index_path)
         if not folder.is_dir():
             raise IndexFolderError("index-absent", f"{folder}: there is no index; make one with `embedkit embed`")
         path = folder / DATABASE_NAME
-        return cls(path, open_database(path, _SCHEMA, read_only=read_only))
+        check_is_there(path)
+        decisions = cls(path, open_database(path, _SCHEMA, read_only=read_only))
+        try:
+            with database_errors(path):
+                if not read_only:
+                    decisions._check_rows()
+                    upgrade(decisions._connection, _SCHEMA)
+                check_is_not_behind(path, decisions._connection)
+            if not read_only:
+                decisions._back_up()
+        except BaseException:
+            decisions._connection.close()
+            raise
+        return decisions
 
     def close(self) -> None:
-        """Close the database; what was recorded needs no closing to be safe."""
+        """Close the database; what was recorded needs no closing to be safe, but is in the backup from then on."""
         with self._lock:
+            if self._recorded:
+                self._back_up()
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -128,36 +136,88 @@ class Decisions:
             ``index-full``, ``index-read-only``, ``decisions-busy``, ``decisions-damaged``, or ``decisions-moved`` where
             another file or none is at its place by now; nothing was recorded.
         """
-        _check(image_id, reviewer, verdict, region=region, prior=prior, note=note)
+        check_decision(image_id, reviewer, verdict, region=region, prior=prior, note=note)
         return self._append((image_id, reviewer, verdict, region, prior, note, None), press)
 
     def undo(self, number: int, reviewer: str, *, press: str = "") -> Decision:
         """Take a reviewer's own decision back, and return the row that says so; raises as `record`."""
         with self._lock:
             row = next((decision for decision in self.history() if decision.number == number), None)
-            if row is None or row.reviewer != reviewer or row.verdict == _UNDO:
+            if row is None or row.reviewer != reviewer or row.verdict == UNDO:
                 raise UsageError("bad-decision", "only a decision of one's own can be taken back")
-            return self._append((row.image_id, reviewer, _UNDO, "", row.prior, "", number), press)
+            return self._append((row.image_id, reviewer, UNDO, "", row.prior, "", number), press)
 
     def history(self) -> list[Decision]:
         """Every row in the order made, those taken back and those that take back among them.
 
-        Raises IndexFolderError ``decisions-damaged`` where one cannot have been recorded like this.
+        Raises IndexFolderError ``decisions-damaged`` where one is not as it was recorded. A row is read and checked
+        once, unless the last one read is another by now.
         """
-        with self._lock, database_errors(self.path):
-            rows = self._connection.execute("SELECT * FROM decisions ORDER BY number").fetchall()
-        try:
-            return [_read(row) for row in rows]
-        except (ValueError, TypeError) as error:
-            raise damaged(self.path) from error
+        with self._lock:
+            rows, counted = self._rows_from(self._last)
+            if self._last and rows[:1] != [self._last]:  # a copy was put in its place
+                self._forget()
+                rows, counted = self._rows_from(())
+            self._read += self._check(rows[1:] if self._last else rows)
+            self._last = rows[-1] if rows else ()
+            if counted != (last := rows[-1][0] if rows else 0):
+                raise self._lacks_after(last)
+            return list(self._read)
 
     def check(self) -> None:
-        """Let SQLite check its file and every rule of the table, and read every row; raises as `history`."""
-        with self._lock, database_errors(self.path):
-            found = self._connection.execute("PRAGMA integrity_check").fetchone()[0]
-        if found != "ok":
-            raise damaged(self.path)
-        self.history()
+        """Let SQLite check its file and every rule of the table, and read every row, of the backup too.
+
+        Raises as `history`.
+        """
+        self._check_rows()
+        path = self.path.with_name(BACKUP_NAME)
+        if path.exists():
+            with closing(open_database(path, _SCHEMA, read_only=True)) as connection:
+                backup = type(self)(path, connection)
+                backup._check_rows()
+                if not backup.history():
+                    raise damaged(path)
+
+    def _check_rows(self) -> None:
+        with self._lock:
+            with database_errors(self.path):
+                found = self._connection.execute("PRAGMA integrity_check").fetchone()[0]
+            if found != "ok":
+                raise damaged(self.path)
+            self._forget()
+            self.history()
+
+    def _lacks_after(self, number: int) -> IndexFolderError:
+        return damaged(self.path, f"what was recorded after decision {number} is not there")
+
+    def _forget(self) -> None:
+        self._read, self._last = [], ()
+
+    def _rows_from(self, last: Row) -> tuple[list[Row], int]:
+        """The rows from the last one known, this one among them, and the number of the last that was recorded."""
+        with database_errors(self.path), transaction(self._connection, "DEFERRED") as connection:
+            command = "SELECT * FROM decisions WHERE number >= ? ORDER BY number"
+            rows = connection.execute(command, (last[0] if last else 0,)).fetchall()
+            return rows, _count(connection)
+
+    def _check(self, rows: list[Row]) -> list[Decision]:
+        """Read rows, each of which follows the one before it; those of version 1 have no checksums."""
+        decisions, previous = [], self._last[-1] if self._last else ""
+        for row in rows:
+            try:
+                if len(row) == _COLUMNS and row[-1] != (previous := checksum_of(previous, row[:-1])):
+                    raise ValueError("a value is another, or a row before it is gone")
+                decisions.append(read_row(row))
+            except (ValueError, TypeError) as error:
+                raise damaged(self.path, f"decision {row[0]} is not as it was recorded") from error
+        return decisions
+
+    def _back_up(self) -> None:
+        """Bring the backup up to date; that it cannot be written harms no decision, and an unsound one stays out."""
+        with self._lock, suppress(IndexFolderError), database_errors(self.path):
+            self.history()
+            if self._last:
+                back_up(self.path, self._connection, (self._last[0], self._last[-1]))
 
     def latest(self, reviewer: str | None = None) -> list[Decision]:
         """The decisions that stand, one for each reviewer and image, in the order made; of one reviewer, or of all."""
@@ -165,22 +225,22 @@ class Decisions:
         undone = {decision.undoes for decision in history}
         standing: dict[tuple[str, str], Decision] = {}
         for decision in history:
-            if decision.verdict != _UNDO and decision.number not in undone:
+            if decision.verdict != UNDO and decision.number not in undone:
                 standing.pop(key := (decision.reviewer, decision.image_id), None)  # so that it is last again
                 standing[key] = decision
         return [decision for decision in standing.values() if reviewer in (None, decision.reviewer)]
 
-    def _append(self, values: tuple[object, ...], press: str) -> Decision:
+    def _append(self, values: Row, press: str) -> Decision:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         press = press or secrets.token_hex(16)
-        if any(isinstance(value, str) and not _is_unicode(value) for value in (*values, press)):
+        if any(isinstance(value, str) and not is_unicode(value) for value in (*values, press)):
             raise UsageError("bad-decision", "half a character (a lone surrogate) cannot be stored")
         with self._lock, database_errors(self.path), transaction(self._connection) as connection:
             earlier = connection.execute(
                 "SELECT * FROM decisions WHERE reviewer = ? AND press = ?", (values[1], press)
             ).fetchone()
             if earlier:
-                return _same(_read(earlier), values)
+                return _same(read_row(earlier), values)
             if place_of(self.path) != self._place:
                 message = f"{self.path}: it was removed or replaced since it was opened; end this and begin again"
                 raise IndexFolderError("decisions-moved", message)
@@ -189,57 +249,30 @@ class Decisions:
                 and connection.execute("SELECT 1 FROM decisions WHERE undoes = ?", (values[-1],)).fetchone()
             ):
                 raise UsageError("bad-decision", "this decision was taken back already")
-            row = connection.execute(
-                "INSERT INTO decisions (image_id, reviewer, verdict, region, prior, note, undoes, time, press) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
-                (*values, time, press),
-            ).fetchone()
-        return _read(row)
+            row = self._add(connection, values, time, press)
+        self._recorded = True
+        return read_row(row)
+
+    def _add(self, connection: sqlite3.Connection, values: Row, time: str, press: str) -> Row:
+        """Add a row after the last one, and return it."""
+        command = "SELECT number, checksum FROM decisions ORDER BY number DESC LIMIT 1"
+        number, previous = connection.execute(command).fetchone() or (0, "")
+        if number != _count(connection):
+            raise self._lacks_after(number)
+        image_id, reviewer, *said, undoes = values
+        (row,) = with_checksums([(number + 1, image_id, reviewer, time, *said, undoes, press)], previous)
+        connection.execute(f"INSERT INTO decisions VALUES ({', '.join('?' * _COLUMNS)})", row)  # noqa: S608
+        return row
 
 
-def _same(earlier: Decision, values: tuple[object, ...]) -> Decision:
+def _count(connection: sqlite3.Connection) -> int:
+    """The number of the last row that was ever added, as SQLite keeps it (AUTOINCREMENT)."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'decisions'").fetchone()
+    return row[0] if row else 0
+
+
+def _same(earlier: Decision, values: Row) -> Decision:
     """The earlier decision, where the press that made it is sent again with the same content."""
     if (earlier.image_id, earlier.reviewer, earlier.verdict, earlier.region) != values[:4]:
         raise UsageError("bad-decision", "this press made another decision before")
     return earlier
-
-
-def _check(image_id: str, reviewer: str, verdict: str, *, region: str, prior: str, note: str) -> None:
-    problem = (
-        "a reviewer has a name, of at most 64 printable characters"
-        if not is_name(reviewer)
-        else "an image is named by its id"
-        if not image_id
-        else f"a verdict is one of {', '.join(VERDICTS)}"
-        if verdict not in VERDICTS
-        else "a relabel, and only that, names a region, other than the one that the image has"
-        if (verdict == RELABEL) != bool(region) or (region and region == prior)
-        else "there is no label to keep"
-        if verdict == KEEP and not prior
-        else f"a note has at most {LONGEST_NOTE:,} characters"
-        if len(note) > LONGEST_NOTE
-        else ""
-    )
-    if problem:
-        raise UsageError("bad-decision", problem)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def is_name(text: str) -> bool:
-    """Whether a text can name a reviewer."""
-    return text.strip() == text and 0 < len(text) <= LONGEST_NAME and text.isprintable()
-
-
-def _read(row: tuple[Any, ...]) -> Decision:
-    number, image_id, reviewer, time, verdict, region, prior, note, undoes, _ = row
-    texts = (image_id, reviewer, time, verdict, region, prior, note)
-    if not all(isinstance(text, str) for text in texts) or not is_name(reviewer) or not image_id:
-        raise ValueError("a value is of another kind than it was")
-    return Decision(number, image_id, reviewer, datetime.fromisoformat(time), verdict, region, prior, note, undoes)

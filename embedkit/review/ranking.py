@@ -14,7 +14,8 @@ from embedkit.indexes import Index
 from embedkit.quality import IssueTable, find_label_issues
 from embedkit.quality.screening import Tell, say_nothing
 from embedkit.review.agreement import find_consensus
-from embedkit.review.decisions import SKIP, Decision, Decisions
+from embedkit.review.decision import SKIP, Decision
+from embedkit.review.decisions import Decisions
 from embedkit.review.suspects import Suspect, list_suspects, settle_rows
 
 DECISIONS_BETWEEN = 10

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedkit.dicom.label_table import column_names, read_rows, wrong_table
-from embedkit.review.decisions import KEEP, LONGEST_NOTE, OUT_OF_DOMAIN, RELABEL, UNUSABLE, Decisions, is_name
+from embedkit.review.decision import KEEP, LONGEST_NOTE, OUT_OF_DOMAIN, RELABEL, UNUSABLE, is_name
+from embedkit.review.decisions import Decisions
 
 _COLUMNS = ("image_id", "prior_region", "verdict", "reviewers", "readings", "notes")
 

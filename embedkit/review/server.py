@@ -24,7 +24,8 @@ from embedkit.errors import EmbedkitError, UsageError
 from embedkit.indexes import Index
 from embedkit.review.access import Access, guard, is_loopback, is_wildcard, own_names
 from embedkit.review.connections import TimedConnection, allow_many_files
-from embedkit.review.decisions import Decisions, is_name
+from embedkit.review.decision import is_name
+from embedkit.review.decisions import Decisions
 from embedkit.review.originals import Originals
 from embedkit.review.ranking import Reranker, rank_suspects
 from embedkit.review.session import Press, Session

@@ -13,7 +13,8 @@ from embedkit.errors import UsageError
 from embedkit.image.picture import encode_picture
 from embedkit.indexes import Index
 from embedkit.review.agreement import measure_agreement
-from embedkit.review.decisions import SKIP, Decision, Decisions
+from embedkit.review.decision import SKIP, Decision
+from embedkit.review.decisions import Decisions
 from embedkit.review.suspects import Suspect, explain
 
 _NEIGHBOURS = 5

@@ -23,6 +23,7 @@ from embedkit.encoder.encoding import PRECISIONS
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
 from embedkit.indexes.preparation import prepare_rows
+from embedkit.review import Decisions
 
 CANARY = b"CANARY^JANE"
 COLUMNS = (
@@ -287,6 +288,28 @@ def test_verify_passes_and_then_finds_a_flipped_byte(site: Site, tmp_path: Path)
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
     assert shard.name in run("verify", "--index", copy, code=1).stdout
+
+
+def test_verify_names_damaged_decisions_and_regions_that_nobody_knows(site: Site, tmp_path: Path) -> None:
+    copy = shutil.copytree(site.index, tmp_path / "index")
+    with Decisions.open(copy) as decisions:
+        decisions.record("1.2.3", "anna", "relabel", region="hand")
+        decisions.record("1.2.4", "anna", "relabel", region="gizmo", note="CANARY")
+    said = run("verify", "--index", copy, code=1).stdout
+    assert "number 2)" in said
+    assert "1 problems" in said
+    (tmp_path / "gizmos.toml").write_text('[gizmo]\nspellings = ["gizmo"]\n')
+    run("verify", "--index", copy, "--vocabulary", tmp_path / "gizmos.toml")
+    database = copy / "decisions.sqlite"
+    database.write_bytes(database.read_bytes().replace(b"relabelhand", b"relabelha.d"))
+    for command in ("verify", "find-label-issues"):
+        done = run(command, "--index", copy, code=1 if command == "verify" else 2)
+        assert "decision 1 is not as it was recorded" in done.stdout + done.stderr
+        assert "CANARY" not in done.stdout + done.stderr
+    database.unlink()
+    assert "decisions-backup.sqlite" in run("find-label-issues", "--index", copy, code=2).stderr
+    shutil.copy(copy / "decisions-backup.sqlite", database)
+    assert "gizmo" not in run("verify", "--index", copy, code=1).stderr
 
 
 def test_pretrain_makes_an_encoder_that_embed_takes(site: Site, tmp_path: Path) -> None:
