@@ -139,15 +139,14 @@ def embed_with_progress(console: Console, sources: list[Path], index: Path, **ar
 
 def show_report(console: Console, report: EmbedReport, index: Path) -> None:
     """The final table: what was met, and why files were left out."""
+    from embedkit.cli.info import show_rejected, tell_files
     from embedkit.dicom import NOTES
-    from embedkit.indexes import REASONS
 
     console.line(f"{report.images:,} images in {index}")
+    console.line(tell_files(report.image_files, report.rejected.total()))
     kinds = {"new": report.new, "changed": report.changed, "unchanged": report.unchanged}
-    console.line(f"{report.files:,} files: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()))
-    if report.rejected:
-        rows = [(count, reason, REASONS[reason]) for reason, count in sorted(report.rejected.items())]
-        console.table(("files", "rejected", "why"), rows)
+    console.line(f"{report.files:,} files met: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()))
+    show_rejected(console, report.rejected, report.rejected_frames)
     if report.notes:
         rows = [(count, note, NOTES[note]) for note, count in sorted(report.notes.items())]
         console.table(("images", "noted", "what"), rows)

@@ -15,27 +15,26 @@ from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
 def info(
     index: IndexPath = DEFAULT_INDEX,
     top: Annotated[int, typer.Option(min=1, max=1_000_000, help="Rows of a table to show.")] = 40,
-    show_rejected: Annotated[
+    only_rejected: Annotated[
         bool, typer.Option("--rejected", help="Show every rejected file with its reason, and nothing else.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Show what is in the index: regions, spellings and what each became, rejected files, vector spaces."""
-    from embedkit.indexes import REASONS
-
     console = Console(as_json, quiet)
     opened = console.open_index(index)
     columns = (opened.images[name].to_pylist() for name in ("given", "region", "region_source"))
     spellings = Counter(zip(*columns, strict=True))
     regions = Counter(opened.images["region"].to_pylist())
     syntaxes = Counter(opened.images["transfer_syntax_uid"].to_pylist())
-    rejected = Counter(opened.rejected["reason"].to_pylist())
+    rejected = Counter(opened.rejected_files["reason"].to_pylist())
     patients = len(set(opened.images["patient"].to_pylist()) - {""})
     console.document(
         {
             "index": str(index),
             "images": len(opened),
+            "image_files": opened.image_files,
             "patients": patients,
             "regions": dict(regions.most_common()),
             "spellings": [
@@ -44,23 +43,37 @@ def info(
             ],
             "transfer_syntaxes": dict(syntaxes.most_common()),
             "rejected": dict(rejected.most_common()),
-            "rejected_files": opened.rejected.select(["path", "reason"]).to_pylist(),
+            "rejected_frames": dict(opened.rejected_frames.most_common()),
+            "rejected_files": opened.rejected_files.to_pylist(),
             "spaces": {name: asdict(space) for name, space in opened.spaces.items()},
         }
     )
-    if show_rejected:
-        files = opened.rejected.select(["reason", "path"]).to_pylist()
+    if only_rejected:
+        files = opened.rejected_files.select(["reason", "path"]).to_pylist()
         console.table(("rejected", "file"), [tuple(file.values()) for file in files])
         return
     console.line(f"{len(opened):,} images of {patients:,} patients in {index}")
+    console.line(tell_files(opened.image_files, rejected.total()))
     console.table(("region", "images"), [(name or "(none)", count) for name, count in regions.most_common(top)])
     mapped = [(*key, count) for key, count in spellings.most_common() if key[1]]
     console.table(("spelling", "became", "found in", "images"), mapped[:top])
     unmapped = [(key[0], key[2], count) for key, count in spellings.most_common() if key[0] and not key[1]]
     if unmapped:
         console.table(("could not be mapped", "found in", "images"), unmapped[:top])
-    if rejected:
-        rows = [(count, reason, REASONS[reason]) for reason, count in rejected.most_common()]
-        console.table(("files", "rejected", "why"), rows)
+    show_rejected(console, rejected, opened.rejected_frames)
     spaces = [(n, s.encoder[:12], s.input_size, s.precision, s.runtime) for n, s in opened.spaces.items()]
     console.table(("space", "encoder", "pixels", "precision", "runtime"), spaces)
+
+
+def tell_files(image_files: int, rejected: int) -> str:
+    """How the files of an index divide: each has an image, or several, or is rejected."""
+    return f"{image_files + rejected:,} files in it: {image_files:,} with an image or several, {rejected:,} rejected"
+
+
+def show_rejected(console: Console, files: Counter[str], frames: Counter[str]) -> None:
+    """Files without an image by reason, and frames that are none, of these files or of others."""
+    from embedkit.indexes import REASONS
+
+    rows = [(files[reason], frames[reason], reason, REASONS[reason]) for reason, _ in (files | frames).most_common()]
+    if rows:
+        console.table(("files", "frames", "rejected", "why"), rows)

@@ -202,8 +202,10 @@ def _report(
         vanished=walk.vanished,
         forgotten=forgotten,
         images=len(table.images),
-        rejected=Counter(table.rejected["reason"].to_pylist()),
-        notes=Counter(pc.list_flatten(table.stored["notes"]).to_pylist()),
+        image_files=table.image_files,
+        rejected=Counter(table.rejected_files["reason"].to_pylist()),
+        rejected_frames=table.rejected_frames,
+        notes=Counter(pc.list_flatten(table.images["notes"]).to_pylist()),
         labels=labels,
         seconds=seconds,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +20,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from embedkit.indexes.checked_files import Bytes, CheckedFile, Tell, open_checked, say_nothing, tell_unusable
-from embedkit.indexes.columns import flags, numbers, to_numbers
+from embedkit.indexes.columns import flags, numbers, to_flags, to_numbers, whole
 from embedkit.indexes.manifest import Manifest, labels_name, table_name
-from embedkit.indexes.rows import read_live_rows
+from embedkit.indexes.rows import BAD_VECTOR, read_live_rows
 from embedkit.indexes.shards import FACTS_SCHEMA
 from embedkit.indexes.storage import Put, write_atomically
 
@@ -61,6 +62,27 @@ class ImageTable:
         """Raise `IndexFolderError` ``index-damaged`` where the file was cut or written to; to be called before use."""
         if self.file:
             self.file.refuse_if_changed()
+
+    @cached_property
+    def image_files(self) -> int:
+        """How many files the images are of."""
+        return int(_begin_files(self.images["path"]).sum())
+
+    @cached_property
+    def rejected_files(self) -> pa.Table:
+        """Path and reason of each file of which no frame is an image."""
+        import pyarrow.compute as pc  # noqa: PLC0415 (who finds the table made needs none of it, and it takes long)
+
+        files = self.rejected.filter(flags(_begin_files(self.rejected["path"]))).select(["path", "reason"])
+        torn = files["path"].filter(pc.equal(files["reason"], BAD_VECTOR))  # only such a one may have other frames
+        shown = self.images["path"].filter(pc.is_in(self.images["path"], value_set=whole(torn))) if len(torn) else torn
+        return files.filter(pc.invert(pc.is_in(files["path"], value_set=whole(shown))))
+
+    @cached_property
+    def rejected_frames(self) -> Counter[str]:
+        """How many of the rejected rows are frames that were read, by reason; the others are whole files."""
+        rows = zip(self.rejected["reason"].to_pylist(), self.rejected["frame"].to_pylist(), strict=True)
+        return Counter(reason for reason, frame in rows if frame)
 
     @property
     def header_regions(self) -> pa.ChunkedArray:
@@ -183,6 +205,15 @@ def _make(folder: Path, manifest: Manifest) -> ImageTable:
 
 def _extend(facts: pa.Table, ids: NDArray[np.int64], regions: pa.ChunkedArray, order: pa.Array) -> pa.Table:
     return pa.Table.from_arrays([*facts.columns, numbers(ids), regions, order], schema=TABLE_SCHEMA)
+
+
+def _begin_files(paths: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Tell of rows in the order of their paths which ones are the first of their file."""
+    import pyarrow.compute as pc  # noqa: PLC0415 (as above)
+
+    first = np.ones(len(paths), bool)
+    first[1:] = to_flags(pc.not_equal(paths.slice(1), paths.slice(0, max(0, len(paths) - 1))))
+    return first
 
 
 def _search(column: pa.ChunkedArray, value: str, order: Sequence[int] | NDArray[np.int64]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -68,7 +69,14 @@ class Index:
     header_regions : pyarrow.ChunkedArray
         The region of each image by its file alone, "" where it tells none.
     rejected : pyarrow.Table
-        The same columns for files that are no image of the index, with their `reason`.
+        The same columns for the frames of files, or whole files (frame 0), that are no image of the index, with their
+        `reason`.
+    image_files : int
+        How many files the images are of. With `rejected_files` these are all files of the index.
+    rejected_files : pyarrow.Table
+        `path` and `reason` of each file of which no frame is an image, by path.
+    rejected_frames : Counter[str]
+        How many rows of `rejected` are frames that were read, by reason: of rejected files, and of others.
     spaces : dict[str, Space]
         The vector spaces by name.
     notes : list[str]
@@ -109,6 +117,24 @@ class Index:
         """See the class."""
         self._table.refuse_if_changed()
         return self._table.rejected
+
+    @property
+    def image_files(self) -> int:
+        """See the class."""
+        self._table.refuse_if_changed()
+        return self._table.image_files
+
+    @property
+    def rejected_files(self) -> pa.Table:
+        """See the class."""
+        self._table.refuse_if_changed()
+        return self._table.rejected_files
+
+    @property
+    def rejected_frames(self) -> Counter[str]:
+        """See the class."""
+        self._table.refuse_if_changed()
+        return self._table.rejected_frames
 
     @property
     def header_regions(self) -> pa.ChunkedArray:

@@ -56,11 +56,15 @@ class EmbedReport:
     forgotten: int = 0
     """Of them, those that were taken out of the index: all, or none where they are most of the files."""
     images: int = 0
-    """Images in the index."""
+    """Images in the index: a file has one, or one a frame."""
+    image_files: int = 0
+    """Files in the index that have an image."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """Rejected rows in the index by reason: one a file, or one a frame for a repeated file of several frames."""
+    """Files in the index that have none, by reason."""
+    rejected_frames: Counter[str] = field(default_factory=Counter)
+    """Frames that were read and are no image, by reason: of rejected files, or of others whose other frames are."""
     notes: Counter[str] = field(default_factory=Counter)
-    """Rows in the index by what was noted of them."""
+    """Images in the index by what was noted of them."""
     labels: LabelReport | None = None
     """What became of the labels that were given."""
     seconds: dict[str, float] = field(default_factory=dict)

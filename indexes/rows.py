@@ -21,7 +21,7 @@ from embedkit.indexes.columns import numbers, texts, to_numbers, whole
 from embedkit.indexes.manifest import Manifest, images_name, vectors_name
 from embedkit.indexes.shards import FACTS_SCHEMA, read_facts, read_vectors
 
-VANISHED = "vanished"
+VANISHED, BAD_VECTOR = "vanished", "bad-vector"
 _IDENTITY = ("path", "frame", "sop_instance_uid", "content_blake3", "reason")
 
 
@@ -71,7 +71,7 @@ def resolve(
     import pyarrow.compute as pc  # noqa: PLC0415 (who finds the table made needs none of it, and it takes long)
 
     path, reason = _codes(stored["path"]), np.array(stored["reason"].to_pylist(), dtype=object)
-    reason[(reason == "") & bad] = "bad-vector"
+    reason[(reason == "") & bad] = BAD_VECTOR
     newest = np.zeros(stored.num_rows, np.int64)
     np.maximum.at(newest, path, shards)
     live = (newest[path] == shards) & (reason != VANISHED)

@@ -63,7 +63,7 @@ def describe_archive(index: Index) -> Archive:
         patients=len({*patient} - {""}),
         without_patient=patient.count(""),
         studies=len({*index.images["study_instance_uid"].to_pylist()} - {""}),
-        rejected=index.rejected.num_rows,
+        rejected=index.rejected_files.num_rows,
         regions=len({*region} - {""}),
         tables=tuple(table for table in tables if table.rows),
     )
@@ -91,6 +91,6 @@ def _list_spellings(spellings: Counter[tuple[str, str, str]], *, mapped: bool) -
 
 
 def _count_rejected(index: Index) -> Table:
-    counts = Counter(index.rejected["reason"].to_pylist()).most_common()
+    counts = Counter(index.rejected_files["reason"].to_pylist()).most_common()
     rows = tuple((reason, count, REASONS[reason]) for reason, count in counts)
     return Table("rejected", "Files that are no image of the archive, by reason", ("reason", "files", "why"), rows)

@@ -48,7 +48,7 @@ class ArchiveIndex:
             }
         )
         self.header_regions = self.images["region"]
-        self.rejected = pa.table({"reason": ["truncated", "not-an-image", "truncated"]})
+        self.rejected_files = pa.table({"reason": ["truncated", "not-an-image", "truncated"]})
         self.path = Path("/index")
         self.spaces = {name: SimpleNamespace(encoder="0" * 64) for name in spaces}
         centres = rng.normal(size=(3, 12))

@@ -130,7 +130,7 @@ def test_hostile_text_stays_text(index):
 
 def test_an_archive_without_decisions_rejections_and_second_regions_has_a_page():
     index = ArchiveIndex(spaces=("simclr",)).with_column("region", ["hand"] * 120)
-    index.rejected = index.rejected.slice(0, 0)
+    index.rejected_files = index.rejected_files.slice(0, 0)
     text = Elements(report_page(make_report(index, rank(index)))).text
     assert "Nobody has reviewed suspects yet" in text
     assert "two patients and two regions" in text
