@@ -66,6 +66,12 @@ def embed(
     memory: Annotated[
         float, typer.Option(min=0.25, max=1024, help="GiB that a worker may allocate for one file.")
     ] = 3.0,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed", help="Read files again that timed out, crashed or ran out of memory with these limits."
+        ),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -91,7 +97,14 @@ def embed(
     source: LabelTable | LabelSource | None = table.labels if table else None
     if labels_from_folders:
         source = folder_labels(sources, reading.vocabulary)
-    settings = EmbedSettings(workers, int(memory * 2**30), timeout, forget_vanished=forget_vanished, forget_most=yes)
+    settings = EmbedSettings(
+        workers,
+        int(memory * 2**30),
+        timeout,
+        retry_failed=retry_failed,
+        forget_vanished=forget_vanished,
+        forget_most=yes,
+    )
     encoders = encoders_for(index, encoder or (), precision, runtime, console.note)
     report = embed_with_progress(
         console,
@@ -106,6 +119,9 @@ def embed(
     readings = table.add_readings(index) if table else None
     console.document({"index": str(index)} | vars(report) | {"labels": labels_document(report.labels, readings)})
     show_report(console, report, index)
+    if report.given_up:
+        failed = f"{report.given_up:,} files that timed out, crashed or ran out of memory were not tried again"
+        console.note(f"{failed}: give more --timeout or --memory than then, or --retry-failed")
     if len(report.vanished) > report.forgotten:
         _tell_vanished(console, len(report.vanished), forget=forget_vanished)
     if report.labels:

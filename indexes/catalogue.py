@@ -13,26 +13,37 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from embedkit.dicom import FoundFile
+from embedkit.indexes.attempts import is_limited
 from embedkit.indexes.columns import numbers, texts, to_flags, to_numbers, whole
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.paths import path_text, possible_paths
 
-COLUMNS = ("path", "size", "mtime_ns", "content_blake3", "reason")
+COLUMNS = ("path", "size", "mtime_ns", "content_blake3", "reason", "id")
 _SHOWN = {"", "duplicate-instance", "conflicting-instance"}
 """Reasons of files that are an image, or would be one if they were alone."""
 _PASSING = {"unreadable", "out-of-memory", "decoder-timeout", "decoder-crashed", "unexpected-error"}
-"""Reasons that may be gone at the next run though the file is the same."""
+"""Reasons that may be gone at the next run though the file is the same, unless it is settled (`find_settled`)."""
 
 
 class Catalogue:
     """The files of an index as they were before a run; it notes which of them the run meets."""
 
-    def __init__(self, table: pa.Table, *, more_modalities: bool) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        *,
+        more_modalities: bool = False,
+        settled: NDArray[np.bool_] | None = None,
+        retry: bool = False,
+    ) -> None:
+        """Take the files of a table; those `settled` (n,) are known to fail again, and only read again to `retry`."""
         self._first_row = {path: row for row, path in reversed(list(enumerate(table["path"].to_pylist())))}
         self._sizes, self._times = (to_numbers(table[name], np.int64) for name in ("size", "mtime_ns"))
         self._contents, self._reasons = table["content_blake3"], table["reason"]
         retried = _PASSING | {"other-modality"} if more_modalities else _PASSING
         self._read_again = to_flags(pc.is_in(self._reasons, value_set=texts([*retried])))
+        self._settled = np.zeros(table.num_rows, bool) if settled is None else settled
+        self._passed_over = np.zeros(table.num_rows, bool) if retry else self._settled
         self._shown = to_flags(pc.is_in(self._reasons, value_set=texts([*_SHOWN])))
         self._paths = table["path"]
         self._seen, self._stays = np.zeros(table.num_rows, bool), np.zeros(table.num_rows, bool)
@@ -44,7 +55,7 @@ class Catalogue:
             return True
         self._seen[row] = True
         same = self._sizes[row] == found.size and self._times[row] == found.mtime_ns
-        self._stays[row] = same and not self._read_again[row]
+        self._stays[row] = same and (not self._read_again[row] or self._passed_over[row])
         return not self._stays[row]
 
     def kind_of(self, row: ImageRow) -> str:
@@ -54,6 +65,11 @@ class Catalogue:
             return "new"
         return "unchanged" if self._contents[known].as_py() == row.content_blake3 else "changed"
 
+    @property
+    def given_up(self) -> int:
+        """How many files were passed over that an earlier run tried with no less time and memory."""
+        return int((self._stays & self._read_again).sum())
+
     def holds(self, row: ImageRow) -> bool:
         """Tell whether a rejected file stands in the index just like this, so that a new row would say nothing new."""
         known = self._first_row.get(row.path, -1)
@@ -62,6 +78,7 @@ class Catalogue:
             and row.reason
             and self._reasons[known].as_py() == row.reason
             and (self._sizes[known], self._times[known]) == (row.size, row.mtime_ns)
+            and (self._settled[known] or not is_limited(row))
         )
 
     def has_content(self, content: str) -> bool:

@@ -21,6 +21,7 @@ from embedkit.dicom import FoundFile, InstanceFacts, LabelTable, ReadingOptions,
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import catalogue
+from embedkit.indexes.attempts import Attempt, find_settled
 from embedkit.indexes.catalogue import Catalogue, is_gone
 from embedkit.indexes.derived import refresh_table, update_spaces
 from embedkit.indexes.encoding import fill_space, space_of
@@ -53,12 +54,19 @@ class EmbedSettings:
     """What a worker may allocate for one file."""
     timeout_s: float = 60.0
     """What one file may take."""
+    retry_failed: bool = False
+    """Read files again that timed out, crashed or ran out of memory; else only with more time or memory than then."""
     shard_files: int = 512
     """Files a shard: the unit of commitment."""
     forget_vanished: bool = False
     """Take files out of the index that are gone from the sources; else they stay and are only reported."""
     forget_most: bool = False
     """Forget them also where they are more than half of those under the sources, as of a disk that is not mounted."""
+
+    @property
+    def attempt(self) -> Attempt:
+        """What each file is given."""
+        return Attempt.now(self.memory_bytes, self.timeout_s)
 
 
 def embed(
@@ -113,7 +121,8 @@ def embed(
                 fill_space(writer, encoder, advance_in(f"Encoding by {encoder.name}", on_progress))
         with _worker_pool(writer, reading, settings) as pool:  # it starts while the catalogue is read
             with _timed(seconds, "catalogue"):
-                walk = Walk(present, writer.folder, _read_catalogue(writer, reading), gone=gone)
+                known = _read_catalogue(writer, reading, settings)
+                walk = Walk(present, writer.folder, known, gone=gone)
             with _timed(seconds, "prepare"):
                 seconds |= _add_files(writer, walk, encoders, pool, settings=settings, on_progress=on_progress)
         writer.set_modalities(reading.modalities)
@@ -152,7 +161,7 @@ def _count_known(index_path: Path, source: Path) -> int:
         table = read_columns(index_path, read_newest_manifest(index_path), catalogue.COLUMNS)
     except (IndexFolderError, OSError, RuntimeError, ValueError):  # as `find_files` has it; `embed` says what is wrong
         return 0
-    return Catalogue(table, more_modalities=False).count_under([root]) if is_gone(root) else 0
+    return Catalogue(table).count_under([root]) if is_gone(root) else 0
 
 
 def _worker_pool(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSettings) -> Pool:
@@ -162,9 +171,14 @@ def _worker_pool(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSe
     )
 
 
-def _read_catalogue(writer: IndexWriter, reading: ReadingOptions) -> Catalogue:
+def _read_catalogue(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSettings) -> Catalogue:
     table = read_columns(writer.folder, writer.manifest, catalogue.COLUMNS)
-    return Catalogue(table, more_modalities=not reading.modalities <= set(writer.manifest.modalities))
+    return Catalogue(
+        table,
+        more_modalities=not reading.modalities <= set(writer.manifest.modalities),
+        settled=find_settled(table, writer.manifest.shards, settings.attempt),
+        retry=settings.retry_failed,
+    )
 
 
 def _add_files(
@@ -177,7 +191,8 @@ def _add_files(
     on_progress: ReportProgress | None,
 ) -> dict[str, float]:
     """Read what is new or changed, and commit it shard by shard; return the seconds of the commits."""
-    with ShardQueue(writer, encoders, settings.shard_files) as queue, ProgressMeter(walk.files, on_progress) as meter:
+    queue = ShardQueue(writer, encoders, settings.shard_files, settings.attempt)
+    with queue, ProgressMeter(walk.files, on_progress) as meter:
         for rows, pictures in walk.read(pool, meter, queue.warm_up):
             queue.add(rows, pictures)
         for path in (*walk.moved, *_forgotten(walk, settings)):
@@ -204,6 +219,7 @@ def _report(
         images=len(table.images),
         image_files=table.image_files,
         rejected=Counter(table.rejected_files["reason"].to_pylist()),
+        given_up=walk.given_up,
         rejected_frames=table.rejected_frames,
         notes=Counter(pc.list_flatten(table.images["notes"]).to_pylist()),
         labels=labels,

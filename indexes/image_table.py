@@ -147,8 +147,10 @@ def load(folder: Path, manifest: Manifest, *, tell: Tell = say_nothing) -> tuple
 def read_columns(folder: Path, manifest: Manifest, columns: Sequence[str]) -> pa.Table:
     """Return columns of files, images or rejected, that labels do not change; raises as `load` does."""
     mapped = _map(folder, manifest, say_nothing)
-    table = mapped.stored if mapped else read_live_rows(folder, manifest, columns).table
-    return table.select(columns)
+    if mapped:
+        return mapped.stored.select(columns)
+    live = read_live_rows(folder, manifest, columns)
+    return live.table.append_column(_ID, numbers(live.ids)).select(columns)
 
 
 def _map(folder: Path, manifest: Manifest, tell: Tell) -> ImageTable | None:

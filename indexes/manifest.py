@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from embedkit.errors import IndexFolderError
+from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.storage import remove_files, write_bytes
 
 FORMAT_VERSION = 2
@@ -54,6 +55,8 @@ class Shard:
     rows: int
     sha256: str
     vectors: dict[str, VectorFile] = field(default_factory=dict)
+    tried: Attempt | None = None
+    """What the run gave to each file; only where some were rejected by it."""
 
 
 @dataclass(frozen=True)
@@ -276,16 +279,17 @@ def _to_json(manifest: Manifest) -> bytes:
         "table": asdict(manifest.table) if manifest.table else None,
     }
     shards = ",\n".join(
-        _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items())) for shard in manifest.shards
+        _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items()), shard.tried) for shard in manifest.shards
     )
     return f'{_compact(head)[:-1]},"shards":[\n{shards}]}}'.encode()
 
 
 @lru_cache(maxsize=2**18)
-def _shard_to_json(rows: int, sha256: str, vectors: tuple[tuple[str, VectorFile], ...]) -> str:
+def _shard_to_json(rows: int, sha256: str, vectors: tuple[tuple[str, VectorFile], ...], tried: Attempt | None) -> str:
     """Shards never change, so their lines are made once in a run."""
     files = {space: {"sha256": file.sha256} | ({"bad": file.bad} if file.bad else {}) for space, file in vectors}
-    return _compact({"rows": rows, "sha256": sha256, "vectors": files})
+    attempt = {"tried": asdict(tried)} if tried else {}
+    return _compact({"rows": rows, "sha256": sha256, "vectors": files} | attempt)
 
 
 def _compact(value: object) -> str:
@@ -323,4 +327,6 @@ def _shard_from_json(shard: dict[str, Any]) -> Shard:
     files = {name: VectorFile(file["sha256"], tuple(file.get("bad", ()))) for name, file in shard["vectors"].items()}
     if not all(SPACE_NAME.fullmatch(name) for name in files):
         raise ValueError("a space's name becomes part of a file's name")
-    return Shard(int(shard["rows"]), shard["sha256"], files)
+    tried = shard.get("tried")
+    attempt = Attempt(int(tried["memory_bytes"]), float(tried["timeout_s"]), str(tried["version"])) if tried else None
+    return Shard(int(shard["rows"]), shard["sha256"], files, attempt)

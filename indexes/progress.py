@@ -63,6 +63,8 @@ class EmbedReport:
     """Files in the index that have none, by reason."""
     rejected_frames: Counter[str] = field(default_factory=Counter)
     """Frames that were read and are no image, by reason: of rejected files, or of others whose other frames are."""
+    given_up: int = 0
+    """Files that an earlier run tried in vain with no less time and memory, and that this one did not read again."""
     notes: Counter[str] = field(default_factory=Counter)
     """Images in the index by what was noted of them."""
     labels: LabelReport | None = None

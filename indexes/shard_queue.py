@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.encoding import encode_each, spread_rows
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.writer import IndexWriter
@@ -39,9 +40,12 @@ class ShardQueue:
     after an interrupt too; after any other exception it is dropped.
     """
 
-    def __init__(self, writer: IndexWriter, encoders: Sequence[Encoder], shard_files: int) -> None:
+    def __init__(
+        self, writer: IndexWriter, encoders: Sequence[Encoder], shard_files: int, attempt: Attempt | None = None
+    ) -> None:
         self.seconds = {"encode": 0.0, "write": 0.0}
         self._writer, self._encoders, self._shard_files = writer, encoders, shard_files
+        self._attempt = attempt
         self._files: list[list[ImageRow]] = []
         self._pictures: list[NDArray[np.uint8]] = []
         self._waiting, self._counted = 0, 0  # pictures that are yet to be encoded, and of the whole shard
@@ -123,7 +127,6 @@ class ShardQueue:
             before.result()  # no shard without the one before it
         pictured = [bool(row.picture) for row in rows]
         parts = [future.result() for future in encoded]
-        self._writer.add_shard(
-            rows, {e.name: spread_rows([part[e.name] for part in parts], pictured) for e in self._encoders}
-        )
+        vectors = {e.name: spread_rows([part[e.name] for part in parts], pictured) for e in self._encoders}
+        self._writer.add_shard(rows, vectors, self._attempt)
         self.seconds["write"] += time.perf_counter() - start

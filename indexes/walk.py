@@ -71,6 +71,11 @@ class Walk:
         self.vanished = tuple(path for path in vanished if path not in self.moved)
 
     @property
+    def given_up(self) -> int:
+        """How many files were passed over because they were tried before, with no less time and memory."""
+        return self._known.given_up
+
+    @property
     def most_vanished(self) -> bool:
         """Whether more than half of the files that the index has under the sources vanished."""
         return 2 * len(self.vanished) > self._known.count_under(self.roots)
