@@ -21,7 +21,11 @@ def info(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what is in the index: regions, spellings and what each became, rejected files, vector spaces."""
+    """Show what is in the index: regions, spellings and what each became, what was odd, vector spaces."""
+    import pyarrow.compute as pc
+
+    from embedkit.dicom import NOTES
+
     console = Console(as_json, quiet)
     opened = console.open_index(index)
     columns = (opened.images[name].to_pylist() for name in ("given", "region", "region_source"))
@@ -29,6 +33,7 @@ def info(
     regions = Counter(opened.images["region"].to_pylist())
     syntaxes = Counter(opened.images["transfer_syntax_uid"].to_pylist())
     rejected = Counter(opened.rejected_files["reason"].to_pylist())
+    notes = Counter(pc.list_flatten(opened.images["notes"]).to_pylist())
     patients = len(set(opened.images["patient"].to_pylist()) - {""})
     console.document(
         {
@@ -42,6 +47,7 @@ def info(
                 for (given, region, source), count in spellings.most_common()
             ],
             "transfer_syntaxes": dict(syntaxes.most_common()),
+            "notes": dict(notes.most_common()),
             "rejected": dict(rejected.most_common()),
             "rejected_frames": dict(opened.rejected_frames.most_common()),
             "rejected_files": opened.rejected_files.to_pylist(),
@@ -60,6 +66,8 @@ def info(
     unmapped = [(key[0], key[2], count) for key, count in spellings.most_common() if key[0] and not key[1]]
     if unmapped:
         console.table(("could not be mapped", "found in", "images"), unmapped[:top])
+    if notes:
+        console.table(("images", "noted", "what"), [(count, note, NOTES[note]) for note, count in notes.most_common()])
     show_rejected(console, rejected, opened.rejected_frames)
     spaces = [(n, s.encoder[:12], s.input_size, s.precision, s.runtime) for n, s in opened.spaces.items()]
     console.table(("space", "encoder", "pixels", "precision", "runtime"), spaces)

@@ -1,4 +1,4 @@
-"""The header facts that an index keeps (see `instance.InstanceFacts`); nothing that names a patient leaves here."""
+"""The header facts that an index keeps (see `instance.InstanceFacts`); what names the patient is withheld."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 
 from embedkit.dicom.claims import coded_view
 from embedkit.dicom.header import Header
+from embedkit.dicom.identifiers import WITHHELD, Identifiers
 from embedkit.dicom.instance import InstanceFacts
 from embedkit.dicom.labels import Label, label_of
 from embedkit.dicom.layout import PixelLayout
@@ -20,6 +21,12 @@ def read_facts(
 ) -> InstanceFacts:
     """Read the facts of one SOP instance; without a `vocabulary` no label is looked for."""
     label = Label("", "", "") if vocabulary is None else label_of(header.dataset, vocabulary)
+    identifiers = Identifiers(header.dataset)
+
+    def kept(keyword: str, longest: int = 64) -> str:
+        text = header.text(keyword, longest=1024)
+        return WITHHELD if identifiers.occur_in(text) else text[:longest].strip()
+
     year = _YEAR.match(header.text("StudyDate"))
     return InstanceFacts(
         sop_instance_uid=header.uid("SOPInstanceUID"),
@@ -32,15 +39,15 @@ def read_facts(
         region=label.region,
         given=label.given,
         region_source=label.source,
-        view=header.text("ViewPosition", longest=16) or coded_view(header),
-        laterality=header.text("ImageLaterality", longest=16) or header.text("Laterality", longest=16),
+        view=kept("ViewPosition", 16) or coded_view(header),
+        laterality=kept("ImageLaterality", 16) or kept("Laterality", 16),
         rows=layout.rows,
         columns=layout.columns,
         bits_stored=layout.bits_stored,
         frames=layout.frames,
         photometric=layout.photometric,
-        device=" ".join(filter(None, (header.text("Manufacturer"), header.text("ManufacturerModelName")))),
-        station=header.text("StationName"),
+        device=" ".join(filter(None, (kept("Manufacturer"), kept("ManufacturerModelName")))),
+        station=kept("StationName"),
         year=int(year[0]) if year else 0,
     )
 

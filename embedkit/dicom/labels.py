@@ -9,11 +9,8 @@ from pathlib import PurePath
 from pydicom import Dataset
 
 from embedkit.dicom.header import guesses_of, silence, value_of
-from embedkit.dicom.spelling import fold, has_cjk
+from embedkit.dicom.identifiers import WITHHELD, Identifiers, text_of
 from embedkit.dicom.vocabulary import Vocabulary
-
-WITHHELD = "(withheld)"
-"""Stands for a label that repeats the patient's name or an id."""
 
 LONGEST_LABEL = 64
 """Characters of a verbatim label that are kept; a LO value has no more (PS3.5 table 6.2-1)."""
@@ -39,20 +36,6 @@ _REQUEST = (  # in an item of RequestAttributesSequence (PS3.3 10.6)
     "ScheduledProcedureStepDescription",
     "RequestedProcedureCodeSequence",
     "RequestedProcedureDescription",
-)
-_IDENTIFIERS = (
-    "PatientName",
-    "PatientID",
-    "OtherPatientIDs",
-    "OtherPatientNames",
-    "PatientBirthName",
-    "PatientMotherBirthName",
-    "PatientBirthDate",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "RequestingPhysician",
-    "PerformingPhysicianName",
-    "OperatorsName",
 )
 
 
@@ -96,7 +79,7 @@ def label_of(header: Dataset, vocabulary: Vocabulary) -> Label:
 def _sources(header: Dataset, vocabulary: Vocabulary) -> Iterator[tuple[str, int, dict[str, str], str]]:
     """(source, reach, regions and areas with what names them, label to keep if none is), the most trusted first."""
     read = [
-        (_text(item, "CodeMeaning") or _code(item), _find_in_codes([item], vocabulary))
+        (text_of(item, "CodeMeaning") or _code(item), _find_in_codes([item], vocabulary))
         for item in _items(header, "AnatomicRegionSequence")
     ]
     found = {name: label for label, names in read for name in names}
@@ -105,7 +88,7 @@ def _sources(header: Dataset, vocabulary: Vocabulary) -> Iterator[tuple[str, int
     yield "primary-anatomic-structure", _IMAGE, found, ""
     found, label = (
         _find_in_text(header, "BodyPartExamined", vocabulary.regions_of_label),
-        _text(header, "BodyPartExamined"),
+        text_of(header, "BodyPartExamined"),
     )
     yield "body-part-examined", _STEP, dict.fromkeys(found, label) if label else found, label
     for keyword, reach in _DESCRIPTIONS:
@@ -129,14 +112,14 @@ def _find_in_codes(items: list[Dataset], vocabulary: Vocabulary) -> dict[str, st
     """What codes stand for; a code that is not known is read by its meaning."""
     found: dict[str, str] = {}
     for item in items:
-        known = vocabulary.regions_of_code(_code(item), _text(item, "CodingSchemeDesignator"))
+        known = vocabulary.regions_of_code(_code(item), text_of(item, "CodingSchemeDesignator"))
         found |= dict.fromkeys(known, _code(item)) or _find_in_text(item, "CodeMeaning", vocabulary.regions_of_label)
     return found
 
 
 def _find_in_text(dataset: Dataset, keyword: str, find: Callable[[str], dict[str, str]]) -> dict[str, str]:
     """What a text names; one in an unknown character set names what all sets agree on in which it names anything."""
-    text = _text(dataset, keyword)
+    text = text_of(dataset, keyword)
     if text:
         return find(text)
     readings = [found for found in map(find, guesses_of(dataset, keyword)) if found]
@@ -149,30 +132,18 @@ def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def _code(item: Dataset) -> str:
-    return _text(item, "CodeValue") or _text(item, "LongCodeValue")
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    """All values of an element in one line; "" where it is absent, empty or damaged."""
-    value = value_of(dataset, keyword)
-    values = [str(part).strip() for part in (value if isinstance(value, list) else [value])]
-    return " ".join(filter(None, values))
+    return text_of(item, "CodeValue") or text_of(item, "LongCodeValue")
 
 
 def _presentable(given: str, header: Dataset, vocabulary: Vocabulary) -> str:
-    """A verbatim label cut to one printable line, and withheld where it repeats an identifier of the patient.
+    """A verbatim label cut to one printable line, and withheld where it names the patient (see `identifiers`).
 
     Words of the vocabulary stay: a patient may be called Hand.
     """
-    given = "".join(char for char in given if char.isprintable()).strip()[:LONGEST_LABEL]
-    if vocabulary.is_spelling(given):
-        return given
-    squeezed = fold(given).replace(" ", "")
-    for keyword in _IDENTIFIERS:
-        for text in [_text(header, keyword), *guesses_of(header, keyword)]:
-            if any((len(token) >= 3 or has_cjk(token)) and token in squeezed for token in fold(text).split()):
-                return WITHHELD
-    return given
+    given = "".join(char for char in given if char.isprintable()).strip()
+    if vocabulary.is_spelling(given[:LONGEST_LABEL]):
+        return given[:LONGEST_LABEL]
+    return WITHHELD if Identifiers(header).occur_in(given) else given[:LONGEST_LABEL]
 
 
 def label_from_folder(path: PurePath, vocabulary: Vocabulary) -> Label | None:

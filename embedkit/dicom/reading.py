@@ -174,6 +174,8 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
     if contradicts_pixels(opened.header, opened.layout.photometric, opened.layout.samples):
         notes.append("photometric-differs")
     notes += [*opened.frames.notes, *find_disagreements(opened.header)]
+    if opened.header.text("BurnedInAnnotation").upper() == "YES":
+        notes.append("burned-in-annotation")
     facts = replace(facts, frames=len(frames))
     if not facts.sop_instance_uid:
         facts = replace(facts, sop_instance_uid=make_uid(content.blake3))

@@ -42,6 +42,7 @@ NOTES: dict[str, str] = {
     "frame-count-differs": "There are more or fewer frames than the header says; those that are there were read.",
     "laterality-differs": "The header names the left side in one place and the right one in another.",
     "view-differs": "The header names one view in one place and another view in another.",
+    "burned-in-annotation": "The header says that text is burned into the pixels; it may name the patient.",
     "second-decoder": "The first decoder refused a frame; another one read it.",
 }
 

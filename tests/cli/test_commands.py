@@ -15,10 +15,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 
 from embedkit.cli.embed import embed
 from embedkit.demo import write_demo_dump
+from embedkit.dicom.header import silence
 from embedkit.encoder.encoding import PRECISIONS
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
@@ -53,6 +55,24 @@ class Site:
     embedded: subprocess.CompletedProcess[str]
 
 
+TYPED = (
+    *("ViewPosition", "Laterality", "ImageLaterality", "Manufacturer", "ManufacturerModelName", "StationName"),
+    *("SeriesDescription", "StudyDescription", "ProtocolName", "ImageComments", "InstitutionName", "StudyID"),
+    *("PatientOrientation", "OperatorsName", "DeviceSerialNumber", "AccessionNumber"),
+)
+
+
+def type_names(paths: list[Path]) -> None:
+    """Put the patient's name and birth date into every text of some headers."""
+    with silence():
+        for path in paths:
+            dataset = pydicom.dcmread(path)
+            for keyword in TYPED:
+                setattr(dataset, keyword, "CANARY^JANE 01.01.1970")
+            dataset.BurnedInAnnotation = "YES"
+            dataset.save_as(path)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     folder = tmp_path_factory.mktemp("site")
@@ -60,6 +80,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     for path in (folder / "dump").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes().replace(b"DEMO^PATIENT", b"CANARY^JANE "))
+    type_names(sorted((folder / "dump").rglob("IM*"))[10:14])
     done = run("embed", folder / "dump", "--index", folder / "index")
     return Site(folder / "dump", folder / "index", done)
 
@@ -75,10 +96,17 @@ def test_the_dump_holds_the_canary_and_nothing_else_does(site: Site, tmp_path: P
     done = run(
         "find-label-issues", "--all", "--index", site.index, "--out", tmp_path / "i.csv", "--out", tmp_path / "i.html"
     )
-    texts = [site.embedded.stdout, site.embedded.stderr, done.stdout, done.stderr]
+    reported = run("report", "--out", tmp_path / "report.html", "--index", site.index, "--json")
+    tables = [tmp_path / "cohort.csv", tmp_path / "cohort.parquet"]
+    cohort = run("export", "--cohort", tables[0], "--cohort", tables[1], "--index", site.index, "--json")
+    shown = run("info", "--index", site.index, "--json")
+    texts = [text for each in (site.embedded, done, reported, cohort, shown) for text in (each.stdout, each.stderr)]
     index = Index.open(site.index)
     texts += [str(index.images.to_pylist()), str(index.rejected.to_pylist())]  # the files are compressed
-    assert not any(CANARY.decode() in text for text in texts)
+    assert not any(word in text for text in texts for word in ("CANARY", "JANE", "01.01.1970"))
+    assert index.images["station"].to_pylist().count("(withheld)") == 4
+    assert json.loads(shown.stdout)["notes"]["burned-in-annotation"] == 4
+    assert "burned into" in run("info", "--index", site.index).stdout
     for folder in (site.index, tmp_path):
         for path in folder.rglob("*"):
             assert CANARY not in str(path).encode()

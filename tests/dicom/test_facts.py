@@ -12,6 +12,7 @@ from pydicom import Dataset
 
 from embedkit.dicom import FileContent, InstanceFacts, ReadingOptions, read_content
 from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.errors import RejectedFile
 
 
 def facts(tools, key: bytes = b"key", vocabulary: Vocabulary | None = None, **attributes: object) -> InstanceFacts:
@@ -82,6 +83,37 @@ def test_nothing_names_the_patient(tools):
     text = repr(dataclasses.asdict(found))
     assert "CANARY" not in text
     assert "19700101" not in text
+
+
+KEPT = ("ViewPosition", "Laterality", "ImageLaterality", "Manufacturer", "ManufacturerModelName", "StationName")
+"""What is kept of a header as people or devices typed it, beside its labels."""
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID")
+
+
+@pytest.mark.parametrize("typed", ["CANARY^JANE", "Jane C", "01.02.1970", "19700201", "PID-77881", "room canary", "Cq"])
+@pytest.mark.parametrize("keyword", [*KEPT, *UIDS, "BodyPartExamined", "SeriesDescription", "StudyDescription"])
+def test_what_is_typed_anywhere_and_names_the_patient_is_withheld(tools, keyword, typed):
+    if keyword in UIDS and typed == "01.02.1970":
+        pytest.skip("it has the shape of a UID, and those are kept: docs/labels.md")
+    patient = {"PatientName": "CANARY^JANE^CQ", "PatientID": "PID-77881", "PatientBirthDate": "19700201"}
+    found = facts(tools, vocabulary=Vocabulary.load(), **patient | {keyword: typed})
+    text = repr(dataclasses.asdict(found)).upper()
+    assert not any(word in text for word in ("CANARY", "JANE", "1970", "77881", "CQ"))
+
+
+def test_a_name_is_withheld_before_it_is_cut(tools):
+    name = "Featherstonehaugh"
+    found = facts(tools, PatientName=name, ViewPosition=name, StationName="x" * 50 + name, ImageLaterality="L")
+    assert (found.view, found.station, found.laterality) == ("(withheld)", "(withheld)", "L")
+
+
+def test_a_transfer_syntax_or_photometric_interpretation_names_nobody(tools):
+    for keyword in ("PhotometricInterpretation", "Modality", "PatientOrientation", "BurnedInAnnotation"):
+        try:
+            found = facts(tools, **{keyword: "CANARY^JANE"})
+        except RejectedFile as rejected:
+            found = rejected
+        assert "CANARY" not in repr(found)
 
 
 def test_no_name_of_a_protocol_a_request_or_a_structure_is_kept(tools):

@@ -10,7 +10,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from embedkit.dicom.labels import WITHHELD, Label, label_from_folder, label_of
+from embedkit.dicom.identifiers import WITHHELD
+from embedkit.dicom.labels import Label, label_from_folder, label_of
 from embedkit.dicom.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.load()
