@@ -11,9 +11,18 @@ from embedkit.dicom.identifiers import WITHHELD, Identifiers
 from embedkit.dicom.instance import InstanceFacts
 from embedkit.dicom.labels import Label, label_of
 from embedkit.dicom.layout import PixelLayout
+from embedkit.dicom.spelling import fold
 from embedkit.dicom.vocabulary import Vocabulary
 
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+_SIDES = {
+    *("l", "r", "b", "u", "lt", "rt", "lft", "rgt", "left", "right", "both", "bilateral", "bilat", "unpaired", "none"),
+    *("li", "re", "links", "rechts", "beide", "beidseits", "bds", "gauche", "droit", "droite", "bilaterale", "g", "d"),
+    *("izq", "der", "izquierda", "izquierdo", "derecha", "derecho", "sx", "dx", "sin", "sinistra", "sinistro"),
+    *("destra", "destro", "esq", "dir", "esquerda", "esquerdo", "direita", "direito"),
+    *("左", "右", "双侧", "両側", "좌측", "우측"),
+}
+"""Words that a side is named by, folded; the standard has L, R, B and U (PS3.3 C.7.3.1, C.8.11.5)."""
 
 
 def read_facts(
@@ -40,7 +49,7 @@ def read_facts(
         given=label.given,
         region_source=label.source,
         view=kept("ViewPosition", 16) or coded_view(header),
-        laterality=kept("ImageLaterality", 16) or kept("Laterality", 16),
+        laterality=_side(kept("ImageLaterality", 16) or kept("Laterality", 16)),
         rows=layout.rows,
         columns=layout.columns,
         bits_stored=layout.bits_stored,
@@ -50,6 +59,11 @@ def read_facts(
         station=kept("StationName"),
         year=int(year[0]) if year else 0,
     )
+
+
+def _side(text: str) -> str:
+    """A side as it stands in the header; what names none is no side, and may be anybody's name."""
+    return text if _SIDES.issuperset(fold(text).split()) else WITHHELD
 
 
 def patient_hash(header: Header, key: bytes) -> str:

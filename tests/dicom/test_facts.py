@@ -101,6 +101,14 @@ def test_what_is_typed_anywhere_and_names_the_patient_is_withheld(tools, keyword
     assert not any(word in text for word in ("CANARY", "JANE", "1970", "77881", "CQ"))
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("L", "L"), ("left", "left"), ("B", "B"), ("RT", "RT"), ("BÄIDE ANNA", "(withheld)"), ("SMITH", "(withheld)")],
+)
+def test_only_a_side_is_kept_as_a_side(tools, typed, kept):
+    assert facts(tools, Laterality=typed).laterality == kept
+
+
 def test_a_name_is_withheld_before_it_is_cut(tools):
     name = "Featherstonehaugh"
     found = facts(tools, PatientName=name, ViewPosition=name, StationName="x" * 50 + name, ImageLaterality="L")
