@@ -21,7 +21,7 @@ from embedkit.heads import Neighbours
 from embedkit.heads.folds import Ints
 from embedkit.heads.neighbours import Flags
 from embedkit.image import frame_negative
-from embedkit.quality.fingerprints import Candidates, find_alike
+from embedkit.quality.candidates import Candidates, find_alike
 from embedkit.quality.fusion import sigmoid
 from embedkit.quality.matching import FINE, SAME_LOCAL_DETAIL, Grey, lay_thumbnail, match_laid, match_posed
 from embedkit.quality.pictures import THUMBNAIL, Numbers, Pictures, shrink

@@ -7,6 +7,8 @@ told; from there few steps are left at 128.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +23,18 @@ _LEAST_AT_32, _LEAST_AT_64 = 0.5, 0.6
 """Of 1,175 repeats whose detail agrees by 0.82 in the end the least was 0.56 and 0.72; of 2,687 other candidates a
 third and a tenth come so far."""
 SAME_LOCAL_DETAIL = 0.72
-"""Of `match_posed`. Of 6,023 real radiographs 132 pairs come so far, 116 of them neighbours in their archive; of the
-other 16 two are doubtful by eye. From 0.62 to 0.72 lie 30 more of those, nearly all exposures of two limbs alike."""
-_STEPS = (
-    (THUMBNAIL, cv2.MOTION_EUCLIDEAN, 0.45),
-    (FINE // 2, cv2.MOTION_AFFINE, 0.5),
-    (FINE, cv2.MOTION_AFFINE, 0.0),
-)
-"""Pixels a side, the kind of motion, and how well detail has to agree to go on."""
+"""Of `match_posed`. Of 6,023 real radiographs 150 pairs come so far, 133 of them neighbours in their archive; of the
+other 17 three are doubtful by eye. Below, from 0.65 on, lie 20 more of those, nearly all exposures of two limbs
+alike."""
 _BLACK, _WHITE = 3, 252
-_LEAST_STRENGTH, _LEAST_COMMON = 3.0, 0.03
+_LEAST_STRENGTH, _LEAST_COMMON, _LEAST_SHOWN = 3.0, 0.03, 0.1
+_LEAST_POSED = 0.6
+"""At 32 and at 64 pixels. Of 700 repeats that agree in the end one is lost; of other candidates three of five and two
+of five go on."""
+_PLAIN = 0.9
+"""So well only repeats agree: no other way of comparing is tried."""
+_OUTLINES = 0.08
+_LITTLE = 1e-3
 _NO_MOTION = np.eye(2, 3, dtype=np.float32)
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-4)
 
@@ -67,24 +71,52 @@ def match_laid(first: Pictures, second: Pictures, motion: Grey) -> float:
 def match_posed(first: Pictures, second: Pictures, pose: Pose) -> float:
     """How well the detail of two pictures shrunk to uint8 (128, 128) agrees where a fingerprint says how they lie.
 
-    Detail is divided by its local strength, so that a contrast curve does not count, and what a window has driven to
-    black or white is left out; the last motion is an affine one, so that a crop does not count. 0 where nothing agrees
-    on the way.
+    Detail is divided by its local strength, so that a contrast curve does not count, and the last motion is an affine
+    one, so that a crop does not count. 0 where nothing agrees on the way.
     """
     other = np.ascontiguousarray(turn(second, pose))
     if pose & INVERTED:
         other = _invert(other)
-    motion, agreement = _NO_MOTION, 0.0
-    for side, model, least in _STEPS:
-        one, two = shrink(first, side), shrink(other, side)
-        if side > THUMBNAIL:
-            motion = _enlarge(motion, 2)
-        coarse = _LEAST_STRENGTH * (1 if side > THUMBNAIL else 3)
-        motion = _align(_level(one, 3, coarse), _level(two, 3, coarse), motion, model)
-        agreement = _compare_level(one, two, motion, blur=min(side // THUMBNAIL, 2))
-        if agreement < least:
+    one, two = shrink(first, THUMBNAIL), shrink(other, THUMBNAIL)
+    motion = _align_levelled(one, two, _NO_MOTION, cv2.MOTION_EUCLIDEAN, strength=3 * _LEAST_STRENGTH)
+    agreement = _agree(one, two, motion, blur=1)
+    for side in (FINE // 2, FINE):
+        if agreement < _LEAST_POSED:
             return 0.0
+        agreement, motion = _lay_posed(shrink(first, side), shrink(other, side), _enlarge(motion, 2))
     return agreement
+
+
+def _lay_posed(one: Pictures, two: Pictures, motion: Grey) -> tuple[float, Grey]:
+    """How well two pictures agree, and the motion that lays them so: found on all that they show, or on what is grey.
+
+    The outline of what a window has driven to white leads a motion that the grey parts alone cannot find, and misleads
+    where it lies elsewhere in the other picture.
+    """
+    found = _align_levelled(one, two, motion, cv2.MOTION_AFFINE)
+    agreement = _agree(one, two, found, blur=2)
+    if agreement >= _PLAIN:
+        return agreement, found
+    other = _align_levelled(one, two, motion, cv2.MOTION_AFFINE, grey_only=True)
+    return max((agreement, found), (_agree(one, two, other, blur=2), other), key=lambda laid: laid[0])
+
+
+def _align_levelled(
+    one: Pictures,
+    two: Pictures,
+    motion: Grey,
+    model: int,
+    *,
+    strength: float = _LEAST_STRENGTH,
+    grey_only: bool = False,
+) -> Grey:
+    first, second = (
+        _level(
+            picture.astype(np.float32), _weigh(_find_grey(picture) if grey_only else np.ones_like(picture), 3), strength
+        )
+        for picture in (one, two)
+    )
+    return _align(first, second, motion, model)
 
 
 def _invert(picture: Pictures) -> Pictures:
@@ -98,22 +130,81 @@ def _invert(picture: Pictures) -> Pictures:
     return inverted
 
 
-def _level(picture: Pictures, blur: float, least: float) -> Grey:
-    """What a blur takes away, in units of its local strength."""
+def _find_grey(picture: Pictures) -> Pictures:
+    """1 where a picture is neither black nor white, else 0."""
+    return np.asarray((picture > _BLACK) & (picture < _WHITE), np.uint8)
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """What is known of a picture, 1 or 0, and what share of it a blur of `blur` pixels sees, and one of twice that."""
+
+    known: Grey
+    blur: float
+    seen: Grey
+    seen_twice: Grey
+
+
+def _weigh(known: Pictures, blur: float) -> _Weights:
+    weight = known.astype(np.float32)
+    seen, twice = (np.maximum(_smooth(weight, times * blur), _LITTLE) for times in (1, 2))
+    return _Weights(weight, blur, seen, twice)
+
+
+def _level(grey: Grey, weights: _Weights, strength: float) -> Grey:
+    """What a blur takes away of what is known, in units of its local strength and one more; 0 elsewhere.
+
+    Knutsson and Westin, "Normalized and differential convolution", 1993.
+    """
+    detail = (grey - _smooth(grey * weights.known, weights.blur) / weights.seen) * weights.known
+    power = _smooth(detail * detail, 2 * weights.blur) / weights.seen_twice
+    return np.asarray(detail / (np.sqrt(power) + strength), np.float32)
+
+
+def _smooth(grey: Grey, blur: float) -> Grey:
+    return np.asarray(cv2.GaussianBlur(grey, (0, 0), blur), np.float32)
+
+
+def _agree(one: Pictures, two: Pictures, motion: Grey, *, blur: float) -> float:
+    """The correlation of levelled detail, once the second is moved: where both are grey, or all over.
+
+    All over, the one that shows more is first seen through the grey map that brings it nearest to the other, so that
+    what a window has cut off agrees with what it was cut from. Two exposures of limbs alike agree by their outlines
+    there, and have to by `_OUTLINES` more.
+    """
+    first, second = one.astype(np.float32), _move(two, motion)
+    grey_too = _find_grey(one), (_move(_find_grey(two), motion) > 1 - _LITTLE).astype(np.uint8)
+    both, agreement = grey_too[0] & grey_too[1], 0.0
+    if both.mean() >= _LEAST_COMMON:
+        agreement = _correlate_levelled(first, second, _weigh(both, blur))
+        if agreement >= _PLAIN:
+            return agreement
+    lit = cv2.dilate(np.asarray((first > _BLACK) | (second > _BLACK), np.uint8), np.ones((5, 5), np.uint8)) > 0
+    shown = lit & (_move(np.ones_like(one), motion) > 1 - _LITTLE)
+    if shown.mean() < _LEAST_SHOWN:
+        return agreement
+    more, less = (first, second) if grey_too[0].sum() > grey_too[1].sum() else (second, first)
+    mapped = _map_grey(more, less, shown)
+    return max(agreement, _correlate_levelled(mapped, less, _weigh(shown.astype(np.uint8), blur)) - _OUTLINES)
+
+
+def _correlate_levelled(one: Grey, two: Grey, weights: _Weights) -> float:
+    levels = [np.clip(_level(grey, weights, _LEAST_STRENGTH), -3, 3)[weights.known > 0] for grey in (one, two)]
+    return _correlate(*levels)
+
+
+def _map_grey(grey: Grey, other: Grey, shown: npt.NDArray[np.bool_]) -> Grey:
+    """A picture through the mean of another one at each of its grey values, in steps of 4."""
+    step = grey[shown].astype(np.int64) // 4
+    count, total = np.bincount(step, minlength=64), np.bincount(step, other[shown], minlength=64)
+    met = np.flatnonzero(count)
+    return np.interp(grey / 4 - 0.375, met, total[met] / count[met]).astype(np.float32)
+
+
+def _move(picture: Pictures, motion: Grey) -> Grey:
     grey = picture.astype(np.float32)
-    detail = grey - cv2.GaussianBlur(grey, (0, 0), blur)
-    return np.asarray(detail / (np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 2 * blur)) + least), np.float32)
-
-
-def _compare_level(one: Pictures, two: Pictures, motion: Grey, *, blur: float) -> float:
-    """The correlation of levelled detail where neither picture is black or white, once the second is moved."""
-    laid = np.asarray(cv2.warpAffine(two, motion, two.shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.uint8)
-    shown = [((grey > _BLACK) & (grey < _WHITE)).astype(np.uint8) for grey in (one, laid)]
-    common = cv2.erode(shown[0] & shown[1], np.ones((3, 3), dtype=np.uint8)) > 0
-    if np.mean(common) < _LEAST_COMMON:
-        return 0.0
-    detail = [np.clip(_level(grey, blur, _LEAST_STRENGTH), -3, 3)[common] for grey in (one, laid)]
-    return _correlate(*detail)
+    moved = cv2.warpAffine(grey, motion, grey.shape, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return np.asarray(moved, np.float32)
 
 
 def _align(one: Grey, two: Grey, motion: Grey, model: int = cv2.MOTION_EUCLIDEAN) -> Grey:

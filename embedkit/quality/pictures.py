@@ -23,6 +23,8 @@ Pictures = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float64]
 ReadStored = Callable[[npt.NDArray[np.int64]], Sequence[bytes]]
 """rows -> PNG files, as `Index.stored_pictures` gives them."""
+_Seen = tuple[Numbers, Pictures, Pictures]
+_Look = Callable[[Sequence[bytes]], _Seen]
 _READ, _LOOKED_AT = 512, 128
 """Pictures that are read at a time, as many as a file of an index has, and that a worker is sent: 2.5 MB."""
 _FEW = 5_000
@@ -30,6 +32,8 @@ _FEW = 5_000
 _BLOCK = 8
 THUMBNAIL = 32
 """Pixels a side."""
+EXACT_BELOW = 10_000
+"""Of fewer images all fingerprints are compared, those of negatives, too."""
 UNUSABLE = 0.5
 """Above this score a picture is unusable, more likely than not."""
 _GAUSSIAN = cv2.getGaussianKernel(7, 1.5)
@@ -57,7 +61,7 @@ class Survey:
     thumbnails: Pictures
     """uint8 (N, 32, 32)."""
     negatives: Pictures
-    """uint8 (N, 32, 32): of `image.frame_negative`, black where that is None; empty for more than 5,000 pictures."""
+    """uint8 (N, 32, 32): of `image.frame_negative`, black where that is None; empty from `EXACT_BELOW` pictures on."""
 
     @property
     def shows_nothing(self) -> npt.NDArray[np.bool_]:
@@ -77,14 +81,14 @@ def survey_pictures(
     IndexFolderError
         ``index-damaged`` where a PNG file is none.
     """
-    few = count <= _FEW
-    shape = (count, THUMBNAIL, THUMBNAIL)
-    survey = Survey(np.zeros(count), np.zeros(shape, np.uint8), np.zeros(shape if few else (0, *shape[1:]), np.uint8))
-    done = 0
-    for unusable, thumbnails, negatives in _look_at_all(_read_in_parts(count, read_stored), few=few):
+    with_negatives, shape = count < EXACT_BELOW, (count, THUMBNAIL, THUMBNAIL)
+    negative = np.zeros(shape if with_negatives else (0, *shape[1:]), np.uint8)
+    survey, done = Survey(np.zeros(count), np.zeros(shape, np.uint8), negative), 0
+    look = partial(look_at, with_negatives=with_negatives)
+    for unusable, thumbnails, negatives in _look_at_all(_read_in_parts(count, read_stored), look, few=count <= _FEW):
         rows = slice(done, done + len(unusable))
         survey.unusable[rows], survey.thumbnails[rows] = unusable, thumbnails
-        if few:
+        if with_negatives:
             survey.negatives[rows] = negatives
         done = rows.stop
         if on_progress:
@@ -98,17 +102,17 @@ def _read_in_parts(count: int, read_stored: ReadStored) -> Iterator[Sequence[byt
         yield from (stored[first : first + _LOOKED_AT] for first in range(0, len(stored), _LOOKED_AT))
 
 
-def _look_at_all(parts: Iterable[Sequence[bytes]], *, few: bool) -> Iterator[tuple[Numbers, Pictures, Pictures]]:
-    """`look_at` each part, in worker processes: its steps are too short for threads, which wait for the interpreter."""
+def _look_at_all(parts: Iterable[Sequence[bytes]], look: _Look, *, few: bool) -> Iterator[_Seen]:
+    """Look at each part, in worker processes: its steps are too short for threads, which wait for the interpreter."""
     if few:
-        yield from map(partial(look_at, with_negatives=True), parts)
+        yield from map(look, parts)
         return
-    with WorkerPool(look_at, ahead=0) as pool:  # no more than keeps the workers busy
+    with WorkerPool(look, ahead=0) as pool:  # no more than keeps the workers busy
         for part, seen in pool.map(parts):
-            yield look_at(part) if isinstance(seen, RejectedFile) else seen
+            yield look(part) if isinstance(seen, RejectedFile) else seen
 
 
-def look_at(stored: Sequence[bytes], *, with_negatives: bool = False) -> tuple[Numbers, Pictures, Pictures]:
+def look_at(stored: Sequence[bytes], *, with_negatives: bool = False) -> _Seen:
     """`score_unusable` of n PNG files, their thumbnails, uint8 (n, 32, 32), and `Survey.negatives`, where asked for."""
     try:
         pictures = np.stack([decode_picture(png) for png in stored])
