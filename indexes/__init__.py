@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from embedkit.encoder.names import SPACE_NAME
 from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
     from embedkit.indexes.embedding import EmbedSettings, embed
     from embedkit.indexes.index import Index, Neighbour
     from embedkit.indexes.labelling import AddedLabels, LabelReport, add_labels, label_images
-    from embedkit.indexes.manifest import SPACE_NAME, Space
+    from embedkit.indexes.manifest import Space
     from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
     from embedkit.indexes.progress import EmbedReport, Progress
     from embedkit.indexes.reasons import REASONS
@@ -22,7 +23,6 @@ _MODULES = {
     "ANNOTATOR": "overlay",
     "CLUSTER": "overlay",
     "REASONS": "reasons",
-    "SPACE_NAME": "manifest",
     "AddedLabels": "labelling",
     "EmbedReport": "progress",
     "EmbedSettings": "embedding",

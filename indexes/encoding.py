@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.encoder.names import SPACE_NAME
 from embedkit.errors import EncoderError
 from embedkit.image import PREPROCESSING_VERSION, decode_picture
-from embedkit.indexes.manifest import SPACE_NAME, Space, images_name
+from embedkit.indexes.manifest import Space, images_name
 from embedkit.indexes.progress import Advance
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.writer import IndexWriter

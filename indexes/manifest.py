@@ -14,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from embedkit.encoder.names import SPACE_NAME
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.storage import remove_files, write_bytes
 
 FORMAT_VERSION = 2
-SPACE_NAME = re.compile(r"(?!images$)[a-z0-9][a-z0-9_-]{0,63}")
 _MANIFEST_NAME = re.compile(r"manifest-(\d{6,})\.json")
 _TRIES = 5
 """A reader looks again where a writer replaced the manifests that it was about to read."""
@@ -239,7 +239,7 @@ def read_manifest(folder: Path, number: int) -> Manifest:
         if written == FORMAT_VERSION:
             return _from_json(number, content)
         newer = written > FORMAT_VERSION
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise IndexFolderError("index-damaged", f"{path}: it is not a manifest of this program") from error
     message = f"{folder}: format {written} was written by {'a newer' if newer else 'an older'} embedkit; "
     message += f"this one reads {FORMAT_VERSION}" if newer else "embed into a new folder"

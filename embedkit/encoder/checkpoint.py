@@ -59,14 +59,27 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             metadata = file.metadata() or {}
             done, written = int(metadata["done"]), json.loads(metadata["identity"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        message = f"{path} is no checkpoint of this version: delete it to start anew"
-        raise EncoderError("checkpoint-unreadable", message) from error
+        if not isinstance(written, dict) or done < 0:
+            raise ValueError("it does not say of which run it is")
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise _no_checkpoint(path) from error
     wanted = json.loads(json.dumps(identity))
     if written != wanted:
         other = ", ".join(name.replace("_", " ") for name in wanted if written.get(name) != wanted[name])
         message = f"{path} is of a run with another {other}: delete it to start anew, or give what was given then"
         raise EncoderError("checkpoint-of-another-run", message)
+    try:
+        _restore(model, optimizer, tensors)
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise _no_checkpoint(path) from error
+    return done
+
+
+def _no_checkpoint(path: Path) -> EncoderError:
+    return EncoderError("checkpoint-unreadable", f"{path} is no checkpoint of this version: delete it to start anew")
+
+
+def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state = optimizer.state_dict()
@@ -76,7 +89,6 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             _, number, moment = name.split(".")
             state["state"].setdefault(int(number), {})[moment] = _laid_out_as(parameters[int(number)], value)
     optimizer.load_state_dict(state)
-    return done
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from embedkit.encoder.architecture import weight_shapes
+from embedkit.encoder.names import SPACE_NAME
 from embedkit.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ VIEWS = "-views"
 """Behind the name of a shipped encoder: the same weights, for the mean over views of a picture (see `views`)."""
 _VIEWS_INPUT_SIZE = 208
 _METADATA_KEY = "embedkit.encoder"
+_COUNTS = ".num_batches_tracked"
+_INPUT_SIZES = range(32, 1025)
+"""A ResNet18 halves a picture five times; one of more pixels than these has no use for pictures of 256."""
+_LEAST_STD = 1e-3
+"""A quarter of a grey level of 8 bits: no pictures are so much alike."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def read_encoder(source: str) -> EncoderWeights:
     torchvision fetch its own. Raises EncoderError.
     """
     if source == IMAGENET:
-        return _from_state(_imagenet_state(), _IMAGENET_GREY)
+        return _from_state(_imagenet_state(), _IMAGENET_GREY, IMAGENET)
     shipped = shipped_encoders()
     if source in shipped and source.endswith(VIEWS):
         return _in_views(read_encoder(source.removesuffix(VIEWS)))
@@ -99,7 +105,7 @@ def read_encoder(source: str) -> EncoderWeights:
         config = _parse_config(metadata[_METADATA_KEY], path)
     else:
         config = replace(_IMAGENET_GREY, name=path.stem, method="unknown")
-    return _from_state(state, config)
+    return _from_state(state, config, path)
 
 
 def shipped_encoders() -> dict[str, Path]:
@@ -127,19 +133,45 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
 
 
 def _parse_config(text: str, path: Path) -> EncoderConfig:
+    """Read the metadata of a file that may come from anybody; raises EncoderError that names what is wrong."""
     try:
-        return EncoderConfig(**json.loads(text))
-    except (TypeError, ValueError) as error:
+        config = EncoderConfig(**json.loads(text))
+    except (TypeError, ValueError, RecursionError) as error:
         raise EncoderError("encoder-unreadable", f"{path}: its config is not one of this version") from error
+    right = {
+        "name": isinstance(config.name, str) and SPACE_NAME.fullmatch(config.name),
+        "method": isinstance(config.method, str),
+        "input_size": type(config.input_size) is int and config.input_size in _INPUT_SIZES,
+        "mean": _is_level(config.mean),
+        "std": _is_level(config.std) and config.std >= _LEAST_STD,
+        "views": isinstance(config.views, bool),
+    }
+    wrong = ", ".join(key for key, holds in right.items() if not holds)
+    if wrong:
+        raise EncoderError("encoder-unreadable", f"{path}: its config has a value that none can have: {wrong}")
+    return config
 
 
-def _from_state(state: State, config: EncoderConfig) -> EncoderWeights:
-    folded = fold_colour_channels(state)
-    shapes = {name: value.shape for name, value in folded.items() if not name.endswith("num_batches_tracked")}
-    if shapes != weight_shapes():
-        raise EncoderError("encoder-unreadable", "these weights are not of a ResNet18")
-    used = {name: np.asarray(folded[name], np.float32) for name in shapes}
-    return EncoderWeights(used, config, _digest(state))
+def _is_level(value: object) -> bool:
+    """Whether this is a grey level in [0, 1], or a difference of two."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _from_state(state: State, config: EncoderConfig, source: object) -> EncoderWeights:
+    used = {name: value for name, value in state.items() if not name.startswith("fc.") and not name.endswith(_COUNTS)}
+    if not all(np.issubdtype(value.dtype, np.floating) for value in used.values()):
+        raise EncoderError("encoder-unreadable", f"{source}: its weights must be float32 or float16")
+    with np.errstate(over="ignore", invalid="ignore"):  # it shows in the values
+        folded = {name: np.asarray(value, np.float32) for name, value in fold_colour_channels(used).items()}
+    if {name: value.shape for name, value in folded.items()} != weight_shapes():
+        raise EncoderError("encoder-unreadable", f"{source}: these weights are not of a ResNet18")
+    for name, value in folded.items():
+        if not np.isfinite(value).all() or (name.endswith("running_var") and (value < 0).any()):
+            message = (
+                f"{source}: {name} has values that no weights can have; was its training cut off, or did it diverge?"
+            )
+            raise EncoderError("encoder-unreadable", message)
+    return EncoderWeights(folded, config, _digest(state))
 
 
 def fold_colour_channels(state: State) -> State:

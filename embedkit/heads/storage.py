@@ -70,7 +70,7 @@ def load_head(path: Path) -> Ensemble:
             if metadata.get("format") != _FORMAT:
                 raise ValueError("of another format")
             return _read(json.loads(metadata["head"]), file.get_tensor)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError, SafetensorError) as error:
         message = f"{path} is not a head of this version of embedkit: fit it again with `evaluate --head-out`"
         raise EncoderError("head-unreadable", message) from error
 
@@ -81,8 +81,9 @@ def _read(about: dict[str, Any], tensor: Callable[[str], Any]) -> Ensemble:
     members = tuple(_read_member(fact, regions, tensor) for fact in about["members"])
     thresholds = tuple(_from_json(fact) for fact in about["thresholds"])
     temperature, preprocessing = about["temperature"], about["preprocessing"]
-    named = all(isinstance(text, str) for text in (*regions, preprocessing))
-    if not members or not named or len(thresholds) != len(regions) or not _positive(temperature):
+    named = all(isinstance(text, str) and text.strip() for text in regions) and isinstance(preprocessing, str)
+    distinct = len({*regions}) == len(regions) and len({member.space for member in members}) == len(members) > 0
+    if not (named and distinct and len(thresholds) == len(regions) and _positive(temperature)):
         raise ValueError("the head is not whole")
     return Ensemble(members, float(temperature), thresholds, preprocessing)
 
@@ -109,11 +110,17 @@ def _tensors(member: Member) -> dict[str, np.ndarray]:
 
 
 def _from_json(fact: dict[str, Any]) -> Threshold:
-    confidence = NEVER if fact["confidence"] is None else float(fact["confidence"])
-    if not confidence > 0:
-        raise ValueError("a threshold is no confidence")
-    return Threshold(confidence, int(fact["patients"]), int(fact["errors"]), float(fact["lower"]))
+    confidence = NEVER if fact["confidence"] is None else fact["confidence"]
+    patients, errors, lower = fact["patients"], fact["errors"], fact["lower"]
+    counts = type(patients) is int and type(errors) is int and 0 <= errors <= patients
+    if not (counts and _is_share(lower) and (confidence == NEVER or _positive(confidence))):
+        raise ValueError("a threshold that no held-out images can show")
+    return Threshold(float(confidence), patients, errors, float(lower))
+
+
+def _is_share(number: object) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= 1
 
 
 def _positive(number: object) -> bool:
-    return isinstance(number, int | float) and 0 < number < NEVER
+    return isinstance(number, int | float) and not isinstance(number, bool) and 0 < number < NEVER

@@ -64,6 +64,21 @@ def damaged_facts():
     yield lambda about: about["thresholds"][0].update(confidence=-0.5)
     yield lambda about: about["thresholds"][0].pop("lower")
     yield lambda about: about.update(preprocessing=None)
+    yield lambda about: about.update(temperature=True)
+    yield lambda about: about.update(temperature=10**400)
+    yield lambda about: about.update(temperature=float("inf"))
+    yield lambda about: about.update(regions=["hand", "pelvis/hip", "œil", "hand"])
+    yield lambda about: about.update(members=[about["members"][0]] * 2)
+    for blank in ("", " ", "\t\n", "\u00a0"):
+        yield lambda about, blank=blank: about.update(regions=["hand", "pelvis/hip", "œil", blank])
+    for key, values in {
+        "confidence": ("0.5", [], float("nan"), True, 0, 10**400),
+        "patients": (float("inf"), 1.5, "7", None, True, -1, 1e400),
+        "errors": (float("inf"), 1.5, "7", None, True, -1, 10**9),
+        "lower": (float("inf"), float("nan"), "0.9", None, True, -0.1, 1.1),
+    }.items():
+        for value in values:
+            yield lambda about, key=key, value=value: about["thresholds"][0].update({key: value})
 
 
 @pytest.mark.parametrize("spoil", [*damaged_facts()])
