@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
 
+from embedkit.dicom.codecs.choice import Codecs
 from embedkit.dicom.codecs.codestreams import (
     CODINGS,
     LOSSY_2000,
@@ -22,11 +23,13 @@ from embedkit.dicom.codecs.codestreams import (
     unbox,
     with_end,
 )
-from embedkit.dicom.codecs.decoders import decode_codestream, decode_slowly, has_planes
+from embedkit.dicom.codecs.dispatch import decode_codestream, decode_slowly
+from embedkit.dicom.codecs.jpeg_2000 import has_planes
+from embedkit.dicom.codecs.missing_rows import check_rows
 from embedkit.dicom.codecs.native import decode_native
 from embedkit.dicom.codecs.rle import decode_rle
+from embedkit.dicom.codecs.wanted import Wanted
 from embedkit.dicom.colours import colours_to_grey, palette_to_grey
-from embedkit.dicom.cut_short import check_rows
 from embedkit.dicom.header import Header
 from embedkit.dicom.layout import PixelLayout, take_stored_values
 from embedkit.dicom.memory import check_memory
@@ -64,6 +67,7 @@ class FrameReader:
         grey_scale: float = 0,
         max_frames: int = 1,
         max_pixel_bytes: int = 1 << 29,
+        codecs: Codecs = "fast",
     ) -> None:
         self.notes: dict[str, None] = {}
         self.layout = layout
@@ -74,6 +78,7 @@ class FrameReader:
         self._grey_scale = grey_scale
         self._max_frames = max_frames
         self._max_pixel_bytes = max_pixel_bytes
+        self._codecs = codecs
         self._count = layout.frames
 
     def __iter__(self) -> Iterator[Array]:
@@ -175,7 +180,8 @@ class FrameReader:
         self._check_limits()
 
     def _decode_fast(self, frame: bytes, stream: Codestream, reduction: int, planes: int) -> Array:
-        decoded = decode_codestream(frame, stream, reduction, self.layout.photometric, planes)
+        wanted = Wanted(reduction, planes, self.layout.photometric, self._codecs)
+        decoded = decode_codestream(frame, stream, wanted)
         if planes and _middle_spread(decoded) < GREY_STEPS // 4 << planes:
             raise ValueError("too few greys would be left")
         return self._take_stored(decoded, frame, stream)
@@ -220,7 +226,7 @@ class FrameReader:
 
     def _spare_planes(self, stream: Codestream) -> int:
         """The lowest bit-planes without which `GREY_STEPS` are left of the grey scale; 0 where each value counts."""
-        if self._target_side is None or self._padding is not None or not has_planes(stream):
+        if self._target_side is None or self._padding is not None or not has_planes(stream, self._codecs):
             return 0
         steps = min(self._grey_scale, 1 << min(self.layout.bits_stored, stream.bits)) / GREY_STEPS
         return int(math.log2(steps)) if steps >= 1 else 0

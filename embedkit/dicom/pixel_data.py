@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import numpy as np
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -20,7 +21,6 @@ from pydicom.uid import (
 )
 
 from embedkit.dicom.codecs.codestreams import CODINGS, begins_codestream, read_codestream, unbox
-from embedkit.dicom.codecs.native import split_native
 from embedkit.dicom.codecs.rle import begins_rle
 from embedkit.dicom.encapsulation import DELIMITER, ITEM, join_fragments, split_items
 from embedkit.dicom.header import UNDEFINED_LENGTH, PixelElement
@@ -69,7 +69,7 @@ def find_frames(pixels: PixelElement, layout: PixelLayout, syntax: str) -> Pixel
         return found
     if declared == "native" or _is_native_size(pixels, layout):
         big_endian = syntax == ExplicitVRBigEndian
-        return PixelData("native", split_native(pixels, layout, big_endian=big_endian), declared == "native")
+        return PixelData("native", _split_native(pixels, layout, big_endian=big_endian), declared == "native")
     raise reject("truncated" if len(pixels.value) <= _MARKERS else "decode-failed")
 
 
@@ -99,7 +99,7 @@ def _find_in_items(pixels: PixelElement, layout: PixelLayout, declared: Encoding
     fragments = items.values[1:] or items.values
     joined = PixelElement(memoryview(b"".join(fragments)), sum(map(len, fragments)), pixels.vr)
     if _is_native_size(joined, layout):
-        return PixelData("native", split_native(joined, layout, big_endian=False), as_declared=False)
+        return PixelData("native", _split_native(joined, layout, big_endian=False), as_declared=False)
     return None
 
 
@@ -156,3 +156,27 @@ def _is_native_size(pixels: PixelElement, layout: PixelLayout) -> bool:
         return abs(pixels.length - size) <= 1
     behind = pixels.value[size : size + 2 + len(DELIMITER)]
     return len(pixels.value) >= size and (len(behind) <= 1 or DELIMITER in bytes(behind))
+
+
+def _split_native(pixels: PixelElement, layout: PixelLayout, *, big_endian: bool) -> list[memoryview]:
+    """The bytes of each frame; as many frames as are there, whatever the header says.
+
+    Raises
+    ------
+    RejectedFile
+        ``truncated`` if the file ends within a frame that the element declares, or there is not one whole frame.
+    """
+    size, value = layout.frame_bytes, pixels.value
+    length = len(value) if pixels.length == UNDEFINED_LENGTH else pixels.length
+    count = length // size if abs(length - layout.frames * size) > 1 else layout.frames  # 1: the padding byte
+    if not 0 < count * size <= len(value):
+        raise reject("truncated")
+    if big_endian and layout.bits_allocated == 8 and pixels.vr == "OW":
+        value = _swap_bytes(value[: count * size + count * size % 2])
+    return [value[start : start + size] for start in range(0, count * size, size)]
+
+
+def _swap_bytes(data: memoryview) -> memoryview:
+    """Undo the byte order of 8-bit samples that were stored as big endian 16-bit words (PS3.5 annex A.3)."""
+    words = np.frombuffer(bytes(data) + b"\0" * (len(data) % 2), np.uint16)
+    return memoryview(words.byteswap().tobytes())

@@ -19,7 +19,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from embedkit.dicom.cut_short import decode_present_rows, has_all_scans, shorten
+from embedkit.dicom.codecs.missing_rows import decode_present_rows, has_all_scans
+from embedkit.dicom.cut_short import shorten
 from embedkit.dicom.frames import reduce_size
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.kinds import FileKind

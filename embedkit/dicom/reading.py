@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -12,14 +12,16 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from embedkit.dicom.claims import find_disagreements
+from embedkit.dicom.codecs.choice import Codecs, check_codecs, codecs_of_environment
 from embedkit.dicom.facts import read_facts
 from embedkit.dicom.files import FoundFile
 from embedkit.dicom.frames import FrameReader
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.header import Header, read_header, silence
+from embedkit.dicom.image_pixel import read_layout
 from embedkit.dicom.instance import InstanceFacts, make_uid
 from embedkit.dicom.kinds import FileKind, kind_of
-from embedkit.dicom.layout import PixelLayout, read_layout
+from embedkit.dicom.layout import PixelLayout
 from embedkit.dicom.photometric import contradicts_pixels
 from embedkit.dicom.plain_images import read_plain_image
 from embedkit.dicom.presentation import pixel_aspect, read_presentation
@@ -49,6 +51,11 @@ class ReadingOptions:
     max_pixel_bytes: int = 1 << 29
     """Bytes of all frames of a file, uncompressed."""
     max_frames: int = 256
+    codecs: Codecs = field(default_factory=codecs_of_environment)
+    """Which ones decode. Without a word, what the environment variable ``EMBEDKIT_CODECS`` says, else ``fast``."""
+
+    def __post_init__(self) -> None:
+        check_codecs(self.codecs)
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ def open_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) ->
         grey_scale=presentation.least_scale,
         max_frames=options.max_frames,
         max_pixel_bytes=options.max_pixel_bytes,
+        codecs=options.codecs,
     )
     return OpenedDicom(header, layout, presentation, reader)
 

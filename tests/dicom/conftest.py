@@ -17,9 +17,11 @@ from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from embedkit.dicom import REASONS, FileContent, ReadFile, ReadingOptions, read_content
+from embedkit.dicom.codecs.choice import CODECS, VARIABLE, Codecs
+from embedkit.dicom.codecs.compiled import CompiledDecoder
 from embedkit.dicom.frames import FrameReader
 from embedkit.dicom.header import read_header, silence
-from embedkit.dicom.layout import read_layout
+from embedkit.dicom.image_pixel import read_layout
 from embedkit.dicom.pixel_data import NATIVE
 from embedkit.errors import RejectedFile
 
@@ -156,7 +158,8 @@ def read_stored(content: bytes, target_side: int | None = None) -> list[Array]:
     with silence():
         header = read_header(content, bare=False, max_inflated_bytes=1 << 28)
         layout = read_layout(header, max_pixel_bytes=1 << 28, max_frames=64)
-        return list(FrameReader(header, layout, target_side=target_side, max_frames=64))
+        codecs = ReadingOptions().codecs
+        return list(FrameReader(header, layout, target_side=target_side, max_frames=64, codecs=codecs))
 
 
 def read_bytes(content: bytes, **options: Any) -> ReadFile:
@@ -176,6 +179,15 @@ def reason_of(content: bytes, **options: Any) -> str:
 def good() -> bytes:
     """A file without fault."""
     return make_dicom(make_frame(12), bits=12)
+
+
+@pytest.fixture(params=CODECS)
+def codecs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Codecs:
+    """Read by ``fast`` codecs, our own from the first frame on, and again by ``library``."""
+    monkeypatch.setenv(VARIABLE, request.param)
+    monkeypatch.setattr(CompiledDecoder, "numba_is_there", True)
+    chosen: Codecs = request.param
+    return chosen
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 
 from embedkit.errors import RejectedFile
 
+pytestmark = pytest.mark.usefixtures("codecs")
+
 
 @pytest.fixture
 def cases(real_data: Path) -> Path:

@@ -160,7 +160,8 @@ def test_a_tiff_without_its_last_strips(tools):
     np.testing.assert_array_equal(result.frames[0], picture[:350])
 
 
-@pytest.mark.parametrize("target_side", [None, 128])
+@pytest.mark.usefixtures("codecs")
+@pytest.mark.parametrize("target_side", [None, 160])
 @pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_a_dicom_jpeg_without_its_last_rows(tools, photometric, tail, target_side):
@@ -177,6 +178,7 @@ def test_a_dicom_jpeg_without_its_last_rows(tools, photometric, tail, target_sid
     assert tools.reason(tools.dicom(frame, BASELINE, encoded=[cut(encoded, 0.4) + TAILS[tail]])) == "truncated"
 
 
+@pytest.mark.usefixtures("codecs")
 def test_a_dicom_jpeg_of_twelve_bits_without_its_last_rows(tools):
     frame = tools.frame(12, shape=FULL)
     encoded = tools.encode(frame, EXTENDED, 12)

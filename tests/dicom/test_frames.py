@@ -14,6 +14,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Los
 from embedkit.dicom.frames import reduce_size
 from embedkit.errors import RejectedFile
 
+pytestmark = pytest.mark.usefixtures("codecs")
+
 BASELINE, LOSSLESS = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"
 SYNTAXES = (ExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless, LOSSLESS, JPEGLSLossless, JPEG2000Lossless)
 

@@ -12,7 +12,7 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from embedkit.dicom import Presentation, grey, to_display
 from embedkit.dicom.grey import LookUpTable, Window, apply_modality, percentile_window
 from embedkit.dicom.header import Header
-from embedkit.dicom.layout import read_layout
+from embedkit.dicom.image_pixel import read_layout
 from embedkit.dicom.presentation import read_presentation
 
 LITTLE = "1.2.840.10008.1.2.1"

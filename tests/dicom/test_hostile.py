@@ -25,6 +25,8 @@ from embedkit.dicom import (
 )
 from embedkit.errors import RejectedFile
 
+pytestmark = pytest.mark.usefixtures("codecs")
+
 DEFLATED, LITTLE, IMPLICIT = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 RLE, JPEG_2000 = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -10,6 +10,8 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8B
 
 from embedkit.dicom.header import silence
 
+pytestmark = pytest.mark.usefixtures("codecs")
+
 NOTE = ("photometric-differs",)
 SYNTAXES = (ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless, JPEGLosslessSV1, JPEGBaseline8Bit)
 SLIPS = [

@@ -29,6 +29,8 @@ from embedkit.dicom import (
 from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.errors import RejectedFile
 
+pytestmark = pytest.mark.usefixtures("codecs")
+
 DEFLATED, LITTLE, IMPLICIT = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 RLE, BIG = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.2"
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from embedkit.encoder import Encoder, load_encoder
 from embedkit.image import clean
 
+pytestmark = pytest.mark.usefixtures("codecs")
+
 JPEG = "1.2.840.10008.1.2.4."
 WINDOW = {"WindowCenter": 1800, "WindowWidth": 3000}
 INVERTED = {"PhotometricInterpretation": "MONOCHROME1"}

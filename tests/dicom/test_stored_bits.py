@@ -6,6 +6,8 @@ import imagecodecs
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("codecs")
+
 IMPLICIT, BIG, RLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"
 JPEG = "1.2.840.10008.1.2.4."
 SYNTAXES = (IMPLICIT, BIG, RLE, *(JPEG + number for number in ("57", "70", "80", "90", "91", "201", "203")))

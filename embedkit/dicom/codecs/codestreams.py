@@ -73,6 +73,12 @@ class Codestream:
         """True if it has pixels, of up to three samples; a JPEG that leaves the rows to a later marker has none."""
         return min(self.rows, self.columns, self.bits) > 0 and 1 <= self.samples <= 3
 
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """The least and the greatest value of its bits."""
+        low = -(1 << (self.bits - 1)) if self.signed else 0
+        return low, low + (1 << self.bits) - 1
+
 
 def begins_codestream(data: bytes) -> bool:
     """True if `data` begins with the first marker of a JPEG, JPEG-LS or JPEG 2000 codestream."""

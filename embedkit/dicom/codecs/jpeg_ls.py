@@ -1,7 +1,7 @@
-"""Frames of lossless JPEG-LS (ISO 14495-1), by a decoder of our own that takes little over half of CharLS's time.
+"""JPEG-LS (ISO 14495-1): by a decoder of our own that takes little over half of CharLS's time, or by CharLS.
 
-It is compiled (`compiled`, `jpeg_ls_kernel`). Whatever is out of the ordinary (colours, near-lossless, restarts,
-damage) is CharLS's.
+Ours is compiled (`compiled`, `jpeg_ls_kernel`), and for lossless frames. Whatever is out of the ordinary (colours,
+near-lossless, restarts, damage) is CharLS's, and so is all of ``library``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import struct
 from dataclasses import dataclass
 from types import ModuleType
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.codecs.codestreams import Codestream
+from embedkit.dicom.codecs.codestreams import Codestream, without_padding
 from embedkit.dicom.codecs.compiled import CompiledDecoder, unstuff
+from embedkit.dicom.codecs.wanted import Wanted
 
 _FRAME_HEADER, _PRESETS, _SCAN, _COMMENT, _FILL = 0xFFF7, 0xFFF8, 0xFFDA, 0xFFFE, 0xFFFF  # C.1
 _APPLICATIONS = range(0xFFE0, 0xFFF0)
@@ -32,6 +34,27 @@ class Scan:
     thresholds: tuple[int, int, int]
     start: int
     """The first byte of the scan's bits."""
+
+
+def decode(frame: bytes, stream: Codestream, wanted: Wanted) -> NDArray[np.integer]:
+    """Decode whole: plain grey frames by our own decoder, if `wanted` lets it."""
+    plain = DECODER.decode(frame, stream) if wanted.codecs == "fast" else None
+    return _decode_by_charls(frame, stream) if plain is None else plain
+
+
+def _decode_by_charls(frame: bytes, stream: Codestream) -> NDArray[np.integer]:
+    """CharLS lets nothing stand before the end marker that is no data, be it only a padding byte."""
+    try:
+        decoded = np.asarray(imagecodecs.jpegls_decode(frame))
+    except imagecodecs.JpeglsError:
+        decoded = np.asarray(imagecodecs.jpegls_decode(without_padding(frame)))
+    planar = decoded.shape == (stream.samples, stream.rows, stream.columns)
+    interleaved = decoded.shape == (
+        stream.rows,
+        stream.columns,
+        stream.samples,
+    )  # by new releases of imagecodecs always
+    return decoded.transpose(1, 2, 0) if planar and not interleaved else decoded
 
 
 def read_scan(frame: bytes, stream: Codestream) -> Scan | None:

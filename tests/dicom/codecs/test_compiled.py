@@ -18,7 +18,8 @@ import pytest
 from embedkit.dicom.codecs import jpeg_lossless, jpeg_ls
 from embedkit.dicom.codecs.codestreams import read_codestream
 from embedkit.dicom.codecs.compiled import WORTH_LOADING, CompiledDecoder
-from embedkit.dicom.codecs.decoders import decode_codestream
+from embedkit.dicom.codecs.dispatch import decode_codestream
+from embedkit.dicom.codecs.wanted import Wanted
 from embedkit.dicom.sandbox import unhurried
 
 REPOSITORY = Path(__file__).parents[3]
@@ -75,7 +76,7 @@ def test_the_frames_of_files_come_to_it(module, monkeypatch):
     monkeypatch.setattr(CompiledDecoder, "numba_is_there", True)
     monkeypatch.setattr(imagecodecs, "jpeg8_decode", None)
     monkeypatch.setattr(imagecodecs, "jpegls_decode", None)
-    decoded = decode_codestream(encoded, read_codestream(encoded), 4, "MONOCHROME2")
+    decoded = decode_codestream(encoded, read_codestream(encoded), Wanted(reduction=4))
     np.testing.assert_array_equal(decoded, picture)
 
 
@@ -93,7 +94,7 @@ def test_where_it_cannot_be_had_the_other_decoder_goes_on(module, monkeypatch):
         assert module.DECODER.decode(encoded, read_codestream(encoded)) is None
     assert module.DECODER.tried
     assert not CompiledDecoder.numba_is_there
-    np.testing.assert_array_equal(decode_codestream(encoded, read_codestream(encoded), 1, "MONOCHROME2"), picture)
+    np.testing.assert_array_equal(decode_codestream(encoded, read_codestream(encoded), Wanted()), picture)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.pixels import pixel_array
 
+pytestmark = pytest.mark.usefixtures("codecs")
+
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
 RLE = "1.2.840.10008.1.2.5"
 JPEG = "1.2.840.10008.1.2.4."
