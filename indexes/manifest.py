@@ -329,4 +329,7 @@ def _shard_from_json(shard: dict[str, Any]) -> Shard:
         raise ValueError("a space's name becomes part of a file's name")
     tried = shard.get("tried")
     attempt = Attempt(int(tried["memory_bytes"]), float(tried["timeout_s"]), str(tried["version"])) if tried else None
-    return Shard(int(shard["rows"]), shard["sha256"], files, attempt)
+    rows = int(shard["rows"])
+    if not 0 <= rows < 1 << 31:
+        raise ValueError("a shard holds the rows of some hundred files")
+    return Shard(rows, shard["sha256"], files, attempt)

@@ -75,6 +75,8 @@ class Vocabulary:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise _wrong(f"{path}: {error}") from error
+        except RecursionError as error:
+            raise _wrong(f"{path}: its values are nested too deeply") from error
         words = _read_texts(document.pop("sides_and_views", []), "sides_and_views")
         tables = _check_regions([_read_region(name, table) for name, table in document.items()])
         if own:  # the tests have looked through the shipped one
@@ -301,7 +303,7 @@ def _check_pattern(name: str, pattern: str) -> None:
         raise _wrong(f'["{name}"] the pattern "{pattern}" repeats (* + or {{}}): write the alternatives')
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
-        raise _wrong(f'["{name}"] the pattern "{pattern}" is no regular expression: {error}') from error
+    except (re.error, RecursionError, OverflowError) as error:
+        raise _wrong(f'["{name}"] the pattern "{pattern:.200}" is no regular expression: {error}') from error
     if compiled.match(""):
         raise _wrong(f'["{name}"] the pattern "{pattern}" matches nothing at all, so every description')

@@ -51,13 +51,14 @@ class SupervisedBaseline:
         """Learn from images `rows` of classes `codes`, and name the classes of the `others`, int64."""
         name = self._name(rows, codes, others)
         known = self.folder / f"{name}.json"
-        if not known.is_file():
+        named = _read_answer(known, len(others))
+        if named is None:
             make_folder(self.folder)
             checkpoint = self.folder / f"{name}.checkpoint"
             named = self._learn(rows, codes, others, checkpoint)
             write_bytes(known, json.dumps(named.tolist()).encode())
             checkpoint.unlink(missing_ok=True)
-        return np.array(json.loads(known.read_bytes()), dtype=np.int64)
+        return named
 
     def _name(self, rows: Ints, codes: Ints, others: Ints) -> str:
         """Tell this draw from every other one by its images, labels and settings."""
@@ -83,6 +84,16 @@ class SupervisedBaseline:
         size, parts = self.settings.picture_size, range(0, len(others), _JUDGED_AT_ONCE)
         read = (self.index.pictures(others[start : start + _JUDGED_AT_ONCE]) for start in parts)
         return np.concatenate([_name_classes(trained, size, pictures) for pictures in read])
+
+
+def _read_answer(path: Path, count: int) -> Ints | None:
+    """Classes that an earlier run named, int64 (count,); None where there is no such file, or it is damaged."""
+    try:
+        named = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    whole = isinstance(named, list) and len(named) == count and all(type(code) is int for code in named)
+    return np.array(named, dtype=np.int64) if whole and all(0 <= code < 1 << 31 for code in named) else None
 
 
 def _name_classes(trained: Pretrained, size: int, pictures: Pictures) -> Ints:

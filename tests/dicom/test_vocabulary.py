@@ -155,6 +155,8 @@ def test_the_shipped_file_is_a_template_for_it(tmp_path: Path) -> None:
         ),
         ('["knee"]\nsct = ["1"]\n["leg"]\nsct = ["1"]', 'the sct "1" stands under'),
         ('["knee"]\npatterns = ["(a"]', "no regular expression"),
+        ('["knee"]\npatterns = ["' + "(" * 5000 + '"]', "no regular expression"),
+        ("a = " + "[" * 3000 + "]" * 3000, "nested too deeply"),
         ('["knee"]\npatterns = ["(a+)+b"]', "repeats"),
         ('["knee"]\npatterns = ["a{2,}"]', "repeats"),
         ('["knee"]\npatterns = ["k?"]', "matches nothing at all"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from embedkit.evaluation import BaselineSettings, SupervisedBaseline
+from embedkit.evaluation.baseline import _read_answer
 
 SMALL = BaselineSettings(steps=8, batch_size=8, picture_size=32)
 
@@ -42,6 +43,13 @@ def test_it_learns_to_tell_what_can_be_seen_and_repeats_nothing(index, tmp_path)
     done = len(steps)
     assert (baseline(rows, rows % 2, others) == named).all()
     assert len(steps) == done, "a draw that is done is read back"
+    (kept,) = (tmp_path / "baseline").glob("*.json")
+    for damaged in (b"", b"{", b"[1]", b"null", b"[" * 100_000, kept.read_bytes().replace(b"1", b"1.5")):
+        assert _read_answer(kept, 20) is not None
+        whole = kept.read_bytes()
+        kept.write_bytes(damaged)
+        assert _read_answer(kept, 20) is None
+        kept.write_bytes(whole)
     baseline(rows[:4], rows[:4] % 2, others)
     assert len(steps) > done, "another draw is another piece of work"
     assert all(path.suffix == ".json" for path in (tmp_path / "baseline").iterdir())
