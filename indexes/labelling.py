@@ -23,7 +23,7 @@ from embedkit.indexes.catalogue import is_under
 from embedkit.indexes.columns import flags
 from embedkit.indexes.derived import refresh_table
 from embedkit.indexes.index import Index
-from embedkit.indexes.manifest import labels_name, read_newest_manifest
+from embedkit.indexes.manifest import labels_name
 from embedkit.indexes.overlay import (
     ANNOTATOR,
     CLUSTER,
@@ -35,7 +35,7 @@ from embedkit.indexes.overlay import (
 )
 from embedkit.indexes.paths import possible_texts, text_path
 from embedkit.indexes.rows import read_live_rows
-from embedkit.indexes.writer import IndexWriter, open_writer
+from embedkit.indexes.writer import IndexWriter, open_existing
 
 _COLUMNS = ("image_id", "path", "reason", "sop_instance_uid", "region", "given", "region_source", "patient")
 
@@ -103,8 +103,7 @@ def label_images(
     IndexFolderError
         As `Index.open` and `open_writer`; nothing was changed then.
     """
-    read_newest_manifest(Path(index_path))  # refuses a folder without an index, which the writer would make
-    with open_writer(Path(index_path)) as writer:
+    with open_existing(Path(index_path)) as writer:
         report = lay_labels(writer, labels, vocabulary, replace=replace_labels)
         refresh_table(writer)
     return report
@@ -175,8 +174,7 @@ def add_labels(
     IndexFolderError
         As `Index.open` and `open_writer`; nothing was changed then.
     """
-    read_newest_manifest(Path(index_path))  # refuses a folder without an index, which the writer would make
-    with open_writer(Path(index_path)) as writer:
+    with open_existing(Path(index_path)) as writer:
         images = Index.open(index_path).images
         held = pc.and_(pc.not_equal(images["region"], ""), pc.not_equal(images["region_source"], CLUSTER))
         named = {i: has for i, has in zip(images["image_id"].to_pylist(), held.to_pylist(), strict=True) if i in labels}

@@ -26,7 +26,6 @@ from embedkit.indexes.manifest import (
     images_name,
     labels_name,
     manifest_name,
-    read_newest_manifest,
     vectors_name,
     write_manifest,
 )
@@ -34,7 +33,7 @@ from embedkit.indexes.overlay import read_overlay
 from embedkit.indexes.shards import FACTS_SCHEMA, read_facts, read_pictures, read_vectors
 from embedkit.indexes.storage import remove_files, sha256_of
 from embedkit.indexes.vectors import usable
-from embedkit.indexes.writer import open_writer
+from embedkit.indexes.writer import open_existing
 
 
 def repair(path: Path | str) -> list[str]:
@@ -48,14 +47,13 @@ def repair(path: Path | str) -> list[str]:
         As `open_writer`.
     """
     folder, done = Path(path), []
-    read_newest_manifest(folder)  # refuses a folder without an index, which the writer would make
 
     def rebuild(folder: Path, before: Manifest, damaged: Sequence[int]) -> Manifest:
         manifest = rebuild_manifest(folder, before, damaged)
         done.append(_describe(manifest, before))
         return manifest
 
-    with open_writer(folder, rebuild) as writer:
+    with open_existing(folder, rebuild) as writer:
         remove_files([folder / NOTE_NAME])  # everything is checked anew
         before = writer.manifest
         try:

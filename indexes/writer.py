@@ -33,6 +33,7 @@ from embedkit.indexes.manifest import (
     manifest_numbers,
     next_manifest,
     read_manifest,
+    read_newest_manifest,
     search_name,
     table_name,
     vectors_name,
@@ -179,6 +180,14 @@ def open_writer(folder: Path, rebuild: Rebuild | None = None) -> Iterator[IndexW
             raise IndexFolderError("index-damaged", message)
         _remove_leftovers(folder, manifest)
         yield IndexWriter(folder, manifest)
+
+
+@contextmanager
+def open_existing(folder: Path, rebuild: Rebuild | None = None) -> Iterator[IndexWriter]:
+    """As `open_writer`, but make no index where there is none; raises `IndexFolderError` ``index-absent`` then."""
+    read_newest_manifest(folder)
+    with open_writer(folder, rebuild) as writer:
+        yield writer
 
 
 def _refuse_foreign(folder: Path) -> None:
