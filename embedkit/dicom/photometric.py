@@ -9,6 +9,7 @@ import re
 import struct
 
 from embedkit.dicom.codecs.codestreams import Codestream, begins_codestream, read_codestream
+from embedkit.dicom.encapsulation import ITEM
 from embedkit.dicom.header import UNDEFINED_LENGTH, Header, PixelElement
 from embedkit.errors import RejectedFile
 
@@ -95,7 +96,7 @@ def _read_codestream(fragment: bytes) -> Codestream | None:
 
 def _first_fragment(pixels: PixelElement | None) -> bytes:
     """The beginning of what follows the Basic Offset Table (PS3.5 A.4); b"" where nothing is encapsulated."""
-    if pixels is None or bytes(pixels.value[:4]) != b"\xfe\xff\x00\xe0" or len(pixels.value) < 8:
+    if pixels is None or bytes(pixels.value[:4]) != ITEM or len(pixels.value) < 8:
         return b""
     start = 16 + struct.unpack_from("<L", pixels.value, 4)[0]
     return bytes(pixels.value[start : start + _FIRST_BYTES])
