@@ -124,12 +124,12 @@ class _Exports:
         *,
         overwrite: bool,
     ) -> None:
-        from embedkit.review import Decisions, find_consensus
+        from embedkit.cli.loading import read_decisions
+        from embedkit.review import find_consensus
 
         self._console, self._opened, self._vocabulary, self._root = console, index, vocabulary, root
         self._overwrite = overwrite
-        with Decisions.open(path, read_only=True) as decisions:
-            self._latest = decisions.latest()
+        self._latest = read_decisions(path)
         self._consensus = find_consensus(self._latest)
         self._written: list[tuple[Path, int, str]] = []
         self._left_out: list[LeftOut] = []
@@ -231,11 +231,13 @@ class _Exports:
         if fiftyone:
             count = write_fiftyone(fiftyone, self._index, self._latest, issues, overwrite=self._overwrite)
             self._written.append((fiftyone, count, "images"))
+        if not cohorts:
+            return
+        table = list_cohort(self._index, self._consensus, issues, rules)
         for path in cohorts:
-            table = list_cohort(self._index, self._consensus, issues, rules)
             write_table(path, table)
-            self._gone |= self._find_gone(table["path"].to_pylist())
             self._written.append((path, table.num_rows, "images"))
+        self._gone |= self._find_gone(table["path"].to_pylist())
 
     def _find_gone(self, paths: list[str]) -> set[str]:
         """Find those of the listed originals that are not where they were."""
