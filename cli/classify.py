@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -63,14 +64,15 @@ def classify(
         raise UsageError("output-format", f"{out}: end the name in .csv")
     if head and space:
         raise UsageError("two-heads", "a head file names its own spaces: leave --space out")
-    fitted = load_head(head) if head else fit_index_classifier(console.open_index(index), space=space)
+    open_index = cache(lambda: console.open_index(index))  # a head file and SOURCES need none
+    fitted = load_head(head) if head else fit_index_classifier(open_index(), space=space)
     rejected: list[tuple[str, str]] = []
     if sources:
         rows = _classify_files(fitted, sources, encoder or [], modality, workers, rejected)
         if not rows and not rejected:  # an empty folder must not pass for a sure one
             raise UsageError("no-image", f"{', '.join(map(str, sources))}: there is no file to classify")
     else:
-        rows = _classify_index(console.open_index(index), fitted, all_images)
+        rows = _classify_index(open_index(), fitted, all_images)
     _show(console, fitted, rows, rejected, out)
 
 
