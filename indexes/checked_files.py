@@ -14,7 +14,6 @@ import json
 import mmap
 import os
 import stat
-import tempfile
 import time
 import weakref
 from collections.abc import Callable
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError
-from embedkit.indexes.storage import TEMPORARY_SUFFIX
+from embedkit.indexes.storage import write_bytes
 
 NOTE_NAME = "checked.json"
 SMALL = 4 << 20
@@ -143,12 +142,5 @@ def _read_notes(folder: Path) -> dict[str, list[str | int]]:
 def _note(folder: Path, name: str, identity: list[str | int]) -> None:
     """Keep a note, and those of this boot on files that are still there; done by readers too, so that none may fail."""
     notes = {of: was for of, was in _read_notes(folder).items() if was[:1] == identity[:1] and (folder / of).exists()}
-    with suppress(OSError):
-        descriptor, temporary = tempfile.mkstemp(TEMPORARY_SUFFIX, f".{NOTE_NAME}.", folder)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                json.dump(notes | {name: identity}, file)
-            Path(temporary).rename(folder / NOTE_NAME)
-        except OSError:
-            Path(temporary).unlink()
-            raise
+    with suppress(IndexFolderError):
+        write_bytes(folder / NOTE_NAME, json.dumps(notes | {name: identity}).encode())
