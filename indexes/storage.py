@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedkit.errors import IndexFolderError
+from embedkit.errors import EmbedkitError, IndexFolderError
 
 Put = Callable[[bytes | memoryview], int]
 TEMPORARY_SUFFIX = ".tmp"
@@ -52,22 +52,29 @@ def write_atomically(path: Path, write: Callable[[Put], None], mode: int = 0o600
 
 
 def _open_locked(temporary: Path, mode: int) -> int:
-    """Open a temporary file, empty, and hold it by a lock (flock(2)): two processes never write into one file."""
+    """Open a temporary file, empty, and hold it by a lock: two processes never write into one file."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    message = f"{temporary.parent}: another process is writing the same file; wait until it is done"
+    busy = IndexFolderError("output-busy", message)
+    descriptor = open_locked(lambda: os.open(temporary, flags, mode), temporary, busy)
+    os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def open_locked(open_it: Callable[[], int], path: Path, busy: EmbedkitError) -> int:
+    """Open the file or folder at `path` and hold it by a lock (flock(2)); raises `busy` where another process does."""
     while True:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        descriptor = open_it()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_at(descriptor, temporary):  # else whoever held it has just put it in its place
-                os.ftruncate(descriptor, 0)
+            if is_at(descriptor, path):
                 return descriptor
-        except BlockingIOError:
+        except BaseException as error:
             os.close(descriptor)
-            message = f"{temporary.parent}: another process is writing the same file; wait until it is done"
-            raise IndexFolderError("output-busy", message) from None
-        except BaseException:
-            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise busy from None
             raise
-        os.close(descriptor)
+        os.close(descriptor)  # whoever held it has just put it in its place: there is another one now, or none
 
 
 def is_at(descriptor: int, path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
 from embedkit.indexes.paths import possible_paths
-from embedkit.indexes.storage import TEMPORARY_SUFFIX, is_at, make_folder, plain_errors, sync_folder, write_bytes
+from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, open_locked, plain_errors, sync_folder, write_bytes
 
 _MARKER = ".embedkit-export"
 """A file in every folder that was written here: only such a folder is ever replaced."""
@@ -100,19 +99,13 @@ def _own(folder: Path) -> Iterator[Path]:
 
 
 def _lock(temporary: Path, folder: Path) -> int:
-    while True:
+    def make_and_open() -> int:
         make_folder(temporary)
         with plain_errors(folder.parent):
-            descriptor = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_at(descriptor, temporary):
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            message = f"{folder}: another process is writing this folder; wait until it is done"
-            raise UsageError("output-busy", message) from None
-        os.close(descriptor)  # whoever held it has just put it in its place: there is another one now, or none
+            return os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    busy = UsageError("output-busy", f"{folder}: another process is writing this folder; wait until it is done")
+    return open_locked(make_and_open, temporary, busy)
 
 
 def _put_in_place(temporary: Path, folder: Path) -> None:
