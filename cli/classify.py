@@ -14,11 +14,13 @@ from embedkit.cli.console import Console
 from embedkit.cli.options import (
     DEFAULT_INDEX,
     AsJson,
+    CodecsName,
     IndexPath,
     Modalities,
     Quiet,
     Workers,
 )
+from embedkit.dicom.codecs.choice import Codecs
 
 if TYPE_CHECKING:
     from embedkit.heads import Ensemble
@@ -46,6 +48,7 @@ def classify(
         list[str] | None, typer.Option(help="The .safetensors file of an encoder that is not shipped. Repeatable.")
     ] = None,
     modality: Modalities = None,
+    codecs: CodecsName = None,
     workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -68,7 +71,7 @@ def classify(
     fitted = load_head(head) if head else fit_index_classifier(open_index(), space=space)
     rejected: list[tuple[str, str]] = []
     if sources:
-        rows = _classify_files(fitted, sources, encoder or [], modality, workers, rejected)
+        rows = _classify_files(fitted, sources, encoder or [], modality, codecs, workers, rejected)
         if not rows and not rejected:  # an empty folder must not pass for a sure one
             raise UsageError("no-image", f"{', '.join(map(str, sources))}: there is no file to classify")
     else:
@@ -116,6 +119,7 @@ def _classify_files(
     sources: list[Path],
     encoders: list[str],
     modality: list[str] | None,
+    codecs: Codecs | None,
     workers: int | None,
     rejected: list[tuple[str, str]],
 ) -> Rows:
@@ -129,7 +133,7 @@ def _classify_files(
     head.check_encoders(head.spaces, str(PREPROCESSING_VERSION))
     loaded = {name: find_encoder(name, sha256, encoders) for name, sha256 in head.spaces.items()}
     rows: Rows = []
-    files = read_images(sources, reading_options(None, modality), workers)
+    files = read_images(sources, reading_options(None, modality, codecs), workers)
     while part := list(islice(files, _AT_ONCE)):
         rejected += [(path_text(item[0]), item[1]) for item in part if not isinstance(item, LooseImage)]
         images = [item for item in part if isinstance(item, LooseImage)]

@@ -11,6 +11,7 @@ from embedkit.cli.console import Console
 from embedkit.cli.options import (
     DEFAULT_INDEX,
     AsJson,
+    CodecsName,
     DropLabels,
     IndexPath,
     Modalities,
@@ -55,6 +56,7 @@ def embed(
     drop_labels: DropLabels = False,
     vocabulary: VocabularyFile = None,
     modality: Modalities = None,
+    codecs: CodecsName = None,
     forget_vanished: Annotated[
         bool, typer.Option("--forget-vanished", help="Take files out of the index that are gone.")
     ] = False,
@@ -91,7 +93,7 @@ def embed(
     if (map_path and not labels) or (replace_labels and not (labels or labels_from_folders)):
         raise UsageError("nothing-to-do", "--map-path and --replace-labels are for --labels")
     console = Console(as_json, quiet)
-    reading = reading_options(vocabulary, modality)
+    reading = reading_options(vocabulary, modality, codecs)
     assert reading.vocabulary is not None  # noqa: S101 (reading_options always loads one)
     table = TableLabels.read(labels, reading.vocabulary, map_path or ()) if labels else None
     source: LabelTable | LabelSource | None = table.labels if table else None

@@ -11,6 +11,7 @@ from embedkit.cli.console import Console
 from embedkit.cli.options import (
     DEFAULT_INDEX,
     AsJson,
+    CodecsName,
     EncoderSource,
     ImageQuery,
     IndexPath,
@@ -28,6 +29,7 @@ def explain(
     space: SpaceName = None,
     encoder: EncoderSource = None,
     modality: Modalities = None,
+    codecs: CodecsName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -40,7 +42,7 @@ def explain(
     if out.suffix not in (".png", ".svg"):
         raise UsageError("output-format", f"{out}: end the name in .png or .svg")
     opened = console.open_index(index)
-    image = find_image(opened, query, modality)
+    image = find_image(opened, query, modality, codecs)
     found = explainer_of(opened, space, encoder).explain(image.picture[None], region)
     write_explanation(out, image.picture, found)
     explained, probability = found.regions[0], round(float(found.probability[0]), 4)

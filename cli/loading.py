@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom import INCOMPLETE, Label, ReadingOptions, Vocabulary, WorkerPool, find_files, read_annotations
+from embedkit.dicom.codecs.choice import Codecs, codecs_of_environment
 from embedkit.errors import EncoderError, RejectedFile, UsageError
 from embedkit.image import prepare_file
 
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from embedkit.review import Decision
 
 
-def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None) -> ReadingOptions:
-    """What `--vocabulary` and `--modality` say."""
-    options = ReadingOptions(vocabulary=Vocabulary.load(vocabulary))
+def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None, codecs: Codecs | None) -> ReadingOptions:
+    """What `--vocabulary`, `--modality` and `--codecs` say."""
     more = frozenset(name.upper() for name in modalities or ())
-    return ReadingOptions(modalities=options.modalities | more, vocabulary=options.vocabulary)
+    return ReadingOptions(
+        modalities=ReadingOptions.modalities | more,
+        vocabulary=Vocabulary.load(vocabulary),
+        codecs=codecs or codecs_of_environment(),
+    )
 
 
 def encoders_for(
@@ -145,7 +149,7 @@ def read_images(
                 yield LooseImage(found.path, outcome.facts.image_id(frame), outcome.facts.region, picture, complete)
 
 
-def find_image(index: Index, query: str, modalities: Sequence[str] | None) -> LooseImage:
+def find_image(index: Index, query: str, modalities: Sequence[str] | None, codecs: Codecs | None = None) -> LooseImage:
     """The image of the index with this UID or path, else the file, read as `embed` does; raises UsageError."""
     from embedkit.indexes import REASONS
     from embedkit.indexes.paths import text_path
@@ -157,7 +161,7 @@ def find_image(index: Index, query: str, modalities: Sequence[str] | None) -> Lo
     path = Path(query)
     if not path.is_file():
         raise UsageError("unknown-image", f"{query}: neither a file nor the UID of an image in {index.path}")
-    image = next(read_images([path], reading_options(None, modalities), workers=1))
+    image = next(read_images([path], reading_options(None, modalities, codecs), workers=1))
     if not isinstance(image, LooseImage):
         raise UsageError(image[1], f"{query}: {REASONS[image[1]]}")
     return image

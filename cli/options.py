@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from embedkit.dicom.codecs.choice import Codecs
+
 ImageQuery = Annotated[str, typer.Argument(help="A file, or the UID of an image in the index.", metavar="FILE|UID")]
 IndexPath = Annotated[Path, typer.Option("--index", envvar="EMBEDKIT_INDEX", help="The index folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
@@ -30,6 +32,15 @@ Runtime = Annotated[
 ]
 Modalities = Annotated[
     list[str] | None, typer.Option("--modality", help="Take this modality too, beside CR, DX and RG. Repeatable.")
+]
+CodecsName = Annotated[
+    Codecs | None,
+    typer.Option(
+        "--codecs",
+        show_default=False,
+        help="library reads by imagecodecs, pylibjpeg and GDCM alone, fast by our own codecs too. Default fast, or "
+        "EMBEDKIT_CODECS.",
+    ),
 ]
 VocabularyFile = Annotated[
     Path | None, typer.Option("--vocabulary", help="A TOML file that maps spellings and codes to regions.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from embedkit.cli.console import Console
-from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, RankingSpace, VocabularyFile
+from embedkit.cli.options import DEFAULT_INDEX, AsJson, CodecsName, IndexPath, Quiet, RankingSpace, VocabularyFile
 
 
 def review(
@@ -24,6 +24,7 @@ def review(
     root: Annotated[
         Path | None, typer.Option(help="The folder that the original files were moved to, as they lay.")
     ] = None,
+    codecs: CodecsName = None,
     vocabulary: VocabularyFile = None,
     space: RankingSpace = None,
     host: Annotated[str, typer.Option(help="Address to listen at; one in the network only with TLS.")] = "127.0.0.1",
@@ -58,6 +59,7 @@ def review(
         port,
         tls_cert,
         tls_key,
+        codecs,
     )
     try:
         serve_review(settings, announce)

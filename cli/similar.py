@@ -13,6 +13,7 @@ from embedkit.cli.console import Console
 from embedkit.cli.options import (
     DEFAULT_INDEX,
     AsJson,
+    CodecsName,
     EncoderSource,
     ImageQuery,
     IndexPath,
@@ -33,6 +34,7 @@ def similar(
     space: SpaceName = None,
     encoder: EncoderSource = None,
     modality: Modalities = None,
+    codecs: CodecsName = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,7 +49,7 @@ def similar(
     if row is None:
         from embedkit.cli.loading import encoder_of, find_image
 
-        image = find_image(opened, query, modality)
+        image = find_image(opened, query, modality, codecs)
         vector = encoder_of(opened, space, encoder).encode(image.picture[None])[0]
         region, neighbours = image.region, opened.similar(vector, k, space)
     else:  # nothing is imported that takes long

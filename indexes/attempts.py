@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from embedkit.indexes.columns import texts, to_flags, to_numbers
 
 if TYPE_CHECKING:
+    from embedkit.dicom.codecs.choice import Codecs
     from embedkit.indexes.image_rows import ImageRow
     from embedkit.indexes.manifest import Shard
 
@@ -51,11 +52,14 @@ def is_limited(row: ImageRow) -> bool:
     return row.reason in _ENDED or (row.reason == _SCARCE and bool(row.content_blake3))
 
 
-def find_settled(files: pa.Table, shards: Sequence[Shard], attempt: Attempt) -> NDArray[np.bool_]:
-    """Tell of which files (n,), by `id`, `reason` and `content_blake3`, an attempt is known to fail."""
+def find_settled(files: pa.Table, shards: Sequence[Shard], attempt: Attempt, codecs: Codecs) -> NDArray[np.bool_]:
+    """Tell of which files (n,), by `id`, `reason` and `content_blake3`, an attempt by these codecs is known to fail."""
     import pyarrow.compute as pc  # noqa: PLC0415 (every reader imports this module, and it takes long)
 
-    covered = np.array([shard.tried is not None and shard.tried.covers(attempt) for shard in shards], bool)
+    covered = np.array(
+        [shard.tried is not None and shard.codecs == codecs and shard.tried.covers(attempt) for shard in shards],
+        bool,
+    )
     ended = pc.is_in(files["reason"], value_set=texts(_ENDED))
     scarce = pc.and_(pc.equal(files["reason"], _SCARCE), pc.not_equal(files["content_blake3"], ""))
     ends = np.cumsum([shard.rows for shard in shards], dtype=np.int64)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from embedkit.dicom import FoundFile, InstanceFacts, LabelTable, ReadingOptions, WorkerPool, find_files
+from embedkit.dicom.codecs.choice import Codecs
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import catalogue
@@ -124,7 +125,9 @@ def embed(
                 known = _read_catalogue(writer, reading, settings)
                 walk = Walk(present, writer.folder, known, gone=gone)
             with _timed(seconds, "prepare"):
-                seconds |= _add_files(writer, walk, encoders, pool, settings=settings, on_progress=on_progress)
+                seconds |= _add_files(
+                    writer, walk, encoders, pool, reading.codecs, settings=settings, on_progress=on_progress
+                )
         writer.set_modalities(reading.modalities)
         with _timed(seconds, "finish"):
             labelled = None
@@ -176,7 +179,7 @@ def _read_catalogue(writer: IndexWriter, reading: ReadingOptions, settings: Embe
     return Catalogue(
         table,
         more_modalities=not reading.modalities <= set(writer.manifest.modalities),
-        settled=find_settled(table, writer.manifest.shards, settings.attempt),
+        settled=find_settled(table, writer.manifest.shards, settings.attempt, reading.codecs),
         retry=settings.retry_failed,
     )
 
@@ -186,12 +189,13 @@ def _add_files(
     walk: Walk,
     encoders: Sequence[Encoder],
     pool: Pool,
+    codecs: Codecs,
     *,
     settings: EmbedSettings,
     on_progress: ReportProgress | None,
 ) -> dict[str, float]:
     """Read what is new or changed, and commit it shard by shard; return the seconds of the commits."""
-    queue = ShardQueue(writer, encoders, settings.shard_files, settings.attempt)
+    queue = ShardQueue(writer, encoders, settings.shard_files, settings.attempt, codecs)
     with queue, ProgressMeter(walk.files, on_progress) as meter:
         for rows, pictures in walk.read(pool, meter, queue.warm_up):
             queue.add(rows, pictures)

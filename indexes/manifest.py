@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from embedkit.dicom.codecs.choice import CODECS, Codecs
 from embedkit.encoder.names import SPACE_NAME
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.attempts import Attempt
@@ -57,6 +58,8 @@ class Shard:
     vectors: dict[str, VectorFile] = field(default_factory=dict)
     tried: Attempt | None = None
     """What the run gave to each file; only where some were rejected by it."""
+    codecs: Codecs = "fast"
+    """Those that the run read its files with."""
 
 
 @dataclass(frozen=True)
@@ -279,17 +282,21 @@ def _to_json(manifest: Manifest) -> bytes:
         "table": asdict(manifest.table) if manifest.table else None,
     }
     shards = ",\n".join(
-        _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items()), shard.tried) for shard in manifest.shards
+        _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items()), shard.tried, shard.codecs)
+        for shard in manifest.shards
     )
     return f'{_compact(head)[:-1]},"shards":[\n{shards}]}}'.encode()
 
 
 @lru_cache(maxsize=2**18)
-def _shard_to_json(rows: int, sha256: str, vectors: tuple[tuple[str, VectorFile], ...], tried: Attempt | None) -> str:
+def _shard_to_json(
+    rows: int, sha256: str, vectors: tuple[tuple[str, VectorFile], ...], tried: Attempt | None, codecs: Codecs
+) -> str:
     """Shards never change, so their lines are made once in a run."""
     files = {space: {"sha256": file.sha256} | ({"bad": file.bad} if file.bad else {}) for space, file in vectors}
     attempt = {"tried": asdict(tried)} if tried else {}
-    return _compact({"rows": rows, "sha256": sha256, "vectors": files} | attempt)
+    chosen = {"codecs": codecs} if codecs != "fast" else {}
+    return _compact({"rows": rows, "sha256": sha256, "vectors": files} | attempt | chosen)
 
 
 def _compact(value: object) -> str:
@@ -329,7 +336,9 @@ def _shard_from_json(shard: dict[str, Any]) -> Shard:
         raise ValueError("a space's name becomes part of a file's name")
     tried = shard.get("tried")
     attempt = Attempt(int(tried["memory_bytes"]), float(tried["timeout_s"]), str(tried["version"])) if tried else None
-    rows = int(shard["rows"])
+    rows, codecs = int(shard["rows"]), shard.get("codecs", "fast")
     if not 0 <= rows < 1 << 31:
         raise ValueError("a shard holds the rows of some hundred files")
-    return Shard(rows, shard["sha256"], files, attempt)
+    if codecs not in CODECS:
+        raise ValueError("codecs that nobody knows")
+    return Shard(rows, shard["sha256"], files, attempt, codecs)

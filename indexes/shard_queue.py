@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.dicom.codecs.choice import Codecs
 from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.encoding import encode_each, spread_rows
 from embedkit.indexes.image_rows import ImageRow
@@ -41,11 +42,16 @@ class ShardQueue:
     """
 
     def __init__(
-        self, writer: IndexWriter, encoders: Sequence[Encoder], shard_files: int, attempt: Attempt | None = None
+        self,
+        writer: IndexWriter,
+        encoders: Sequence[Encoder],
+        shard_files: int,
+        attempt: Attempt | None = None,
+        codecs: Codecs = "fast",
     ) -> None:
         self.seconds = {"encode": 0.0, "write": 0.0}
         self._writer, self._encoders, self._shard_files = writer, encoders, shard_files
-        self._attempt = attempt
+        self._attempt, self._codecs = attempt, codecs
         self._files: list[list[ImageRow]] = []
         self._pictures: list[NDArray[np.uint8]] = []
         self._waiting, self._counted = 0, 0  # pictures that are yet to be encoded, and of the whole shard
@@ -128,5 +134,5 @@ class ShardQueue:
         pictured = [bool(row.picture) for row in rows]
         parts = [future.result() for future in encoded]
         vectors = {e.name: spread_rows([part[e.name] for part in parts], pictured) for e in self._encoders}
-        self._writer.add_shard(rows, vectors, self._attempt)
+        self._writer.add_shard(rows, vectors, self._attempt, self._codecs)
         self.seconds["write"] += time.perf_counter() - start

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from embedkit.dicom.codecs.choice import Codecs
 from embedkit.indexes.attempts import Attempt, is_limited
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.lock import LOCK_NAME, hold_lock
@@ -86,15 +87,22 @@ class IndexWriter:
             raise EncoderError("encoder-mismatch", f"{message}; use the earlier one, or embed into a new index")
 
     def add_shard(
-        self, rows: Sequence[ImageRow], vectors: dict[str, NDArray[np.float32]], attempt: Attempt | None = None
+        self,
+        rows: Sequence[ImageRow],
+        vectors: dict[str, NDArray[np.float32]],
+        attempt: Attempt | None = None,
+        codecs: Codecs = "fast",
     ) -> None:
-        """Add a shard: `vectors` of each space, (rows, d), zero for a row without a picture; an `attempt` read it."""
+        """Add a shard: `vectors` of each space, (rows, d), zero for a row without a picture.
+
+        An `attempt` read it, by `codecs`.
+        """
         number = len(self.manifest.shards)
         pictured = np.array([bool(row.picture) for row in rows])
         sha256 = write_images(self.folder / images_name(number), rows)
         files = {space: self._write_vectors(number, space, array, pictured) for space, array in vectors.items()}
         tried = attempt if any(map(is_limited, rows)) else None
-        self._commit(shards=(*self.manifest.shards, Shard(len(rows), sha256, files, tried)))
+        self._commit(shards=(*self.manifest.shards, Shard(len(rows), sha256, files, tried, codecs)))
 
     def add_vectors(self, number: int, space: str, vectors: NDArray[np.float32], pictured: NDArray[np.bool_]) -> None:
         """Add the vectors of one more space to an earlier shard."""

@@ -17,6 +17,7 @@ from embedkit.dicom import (
     read_radiograph,
     stored_levels,
 )
+from embedkit.dicom.codecs.choice import Codecs, codecs_of_environment
 from embedkit.errors import RejectedFile, UsageError
 from embedkit.indexes import Index
 from embedkit.indexes.paths import possible_paths
@@ -62,6 +63,8 @@ class Originals:
         The folder that the files were moved to, as they lay; None where they did not move.
     workers
         Processes: as many radiographs are read at a time.
+    codecs
+        What reads them; by default what the environment says.
 
     Raises
     ------
@@ -69,7 +72,7 @@ class Originals:
         ``root-not-found``.
     """
 
-    def __init__(self, index: Index, root: Path | None = None, workers: int = 2) -> None:
+    def __init__(self, index: Index, root: Path | None = None, workers: int = 2, codecs: Codecs | None = None) -> None:
         if root is not None and not root.is_dir():
             raise UsageError("root-not-found", f"{root}: no such folder")
         self._index, self._root = index, root
@@ -77,7 +80,9 @@ class Originals:
         self._paths, self._hashes, self._frames = (index.images[name].to_pylist() for name in columns)
         # What was taken into the index is read again, whatever its modality.
         options = ReadingOptions(
-            modalities=frozenset(index.images["modality"].to_pylist()) | {"CR", "DX", "RG"}, target_side=None
+            modalities=frozenset(index.images["modality"].to_pylist()) | {"CR", "DX", "RG"},
+            target_side=None,
+            codecs=codecs or codecs_of_environment(),
         )
         self._pool = WorkerPool(partial(read_original, options=options), workers=workers)
 

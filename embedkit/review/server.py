@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from embedkit.dicom.codecs.choice import Codecs
 from embedkit.errors import EmbedkitError, UsageError
 from embedkit.indexes import Index
 from embedkit.review.access import Access, guard, is_loopback, is_wildcard, own_names
@@ -52,6 +53,8 @@ class ReviewSettings:
     """0 for one that is free."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    codecs: Codecs | None = None
+    """What reads the original files; by default what the environment says."""
 
 
 def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], None]) -> None:
@@ -80,7 +83,7 @@ def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], 
             ranking = Reranker(settings.index, settings.space, session.use_ranking)
             session.after_decision = ranking.count_decision
             stack.callback(ranking.close)
-        originals = stack.enter_context(Originals(index, settings.root))
+        originals = stack.enter_context(Originals(index, settings.root, codecs=settings.codecs))
         listening = stack.enter_context(_listen(settings))
         tls = settings.tls_cert is not None
         access = Access(

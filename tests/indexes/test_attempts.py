@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from embedkit.dicom import InstanceFacts, find_files
+from embedkit.dicom import InstanceFacts, ReadingOptions, Vocabulary, find_files
 from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed
 from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.image_rows import ImageRow
@@ -117,5 +117,15 @@ def test_an_index_of_an_earlier_version_says_nothing_of_attempts(dump: Path) -> 
 
 
 def test_a_manifest_keeps_attempts() -> None:
-    manifest = Manifest(1, "key", shards=(Shard(1, "a", tried=Attempt(1, 0.5, "1.0")), Shard(1, "b")))
+    manifest = Manifest(1, "key", shards=(Shard(1, "a", tried=Attempt(1, 0.5, "1.0")), Shard(1, "b", codecs="library")))
     assert _from_json(1, json.loads(_to_json(manifest))) == manifest
+
+
+def test_other_codecs_try_again_and_are_recorded(dump: Path) -> None:
+    write_rejected(dump, "decoder-crashed", "", ENOUGH.attempt)
+    by_libraries = ReadingOptions(vocabulary=Vocabulary.load(), codecs="library")
+    index = dump.parent / "index"
+    report = embed([dump], index, encoders=[TinyEncoder()], settings=ENOUGH, reading=by_libraries)
+    assert (report.images, report.given_up) == (2, 0)
+    assert [shard.codecs for shard in read_newest_manifest(index).shards] == ["fast", "library"]
+    assert b'"codecs":"fast"' not in _to_json(read_newest_manifest(index))
