@@ -20,7 +20,10 @@ _ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 
 def path_text(path: os.PathLike[str]) -> str:
     """Return a path as an index keeps it."""
-    return _ESCAPE.sub(rb"\\x5cx\1", os.fsencode(path)).decode("utf-8", "backslashreplace")
+    name = os.fsencode(path)
+    if b"\\x" in name:
+        name = _ESCAPE.sub(rb"\\x5cx\1", name)
+    return name.decode("utf-8", "backslashreplace")
 
 
 def text_path(text: str) -> Path:
