@@ -53,6 +53,11 @@ def unstuff(data: Any, words: Any, start: int, stream: Any, least: int, kept: in
     -------
     int
         The number of bits, or -1 where another marker comes first, or none.
+
+    Notes
+    -----
+    Indices: `position` is held against `data.size` before each look at `data`, and for a word of `words` so is its last
+    byte. A byte adds 8 bits at most, so `place` is at most n // 8, and `stream` has room for three words more.
     """
     filled, rest, place, position = U(0), U(0), U(0), U(start)
     after_ones = False
@@ -96,6 +101,10 @@ def _swapped(word: Any) -> Any:
 
 @compiled
 def look_ahead(stream: Any, position: Any) -> Any:
-    """The 64 bits from bit `position` on."""
+    """The 64 bits from bit `position` on.
+
+    Indices: every caller sees to it that `position` is no greater than the number of bits; behind the word that holds
+    the last of them, `unstuff` has left one more.
+    """
     word, bit = position >> U(6), position & U(63)
     return (stream[word] << bit) | ((stream[word + U(1)] >> U(1)) >> (U(63) - bit))

@@ -4,8 +4,8 @@ Where a code begins is known when the one before has been looked up, so code by 
 table. Therefore four stretches of the stream are decoded at once, three of them from a bit at which perhaps no code
 begins. Such a guess soon falls into step with the true codes, and what it made before is made again (`_join`).
 
-Every index is bounded whatever the stream says: nothing is looked at beyond its end; of a stretch each look takes four
-bits at the least, so its looks are bounded; differences are counted before they are stored.
+Every index is bounded whatever the stream says, and nothing checks it while a frame is decoded: each docstring says
+what keeps those of its function inside ("Indices"), and the fuzz tests run with numba's checks on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ LONG = 1 << 15
 
 @compiled
 def _decode_one(bits: Any, codes: Any) -> tuple[Any, Any]:
-    """The length of the code that comes first, or 0 where none is, and the difference (H.1.2.2, F.2.2.3)."""
+    """The length of the code that comes first, or 0 where none is, and the difference (H.1.2.2, F.2.2.3).
+
+    Indices: 16 bits look up a table of 65,536.
+    """
     code = U(codes[bits >> U(48)])
     length, size = code & U(31), code >> U(5)
     if size == U(16) or length == U(0):
@@ -40,7 +43,10 @@ def _decode_one(bits: Any, codes: Any) -> tuple[Any, Any]:
 
 @inlined
 def _decode_long(stream: Any, stop: Any, position: Any, codes: Any, values: Any, place: Any, faults: Any) -> Any:
-    """As `_decode_four`, whatever their lengths; where there is no code, go on at the next bit."""
+    """As `_decode_four`, whatever their lengths; where there is no code, go on at the next bit.
+
+    Indices: as there; `place` is below 16 * LOOKS, so there is one of four `faults`.
+    """
     for index in range(4):
         length, values[place + U(index)] = _decode_one(look_ahead(stream, min(position, stop)), codes)
         if length == U(0) and position < stop:
@@ -53,7 +59,11 @@ def _decode_long(stream: Any, stop: Any, position: Any, codes: Any, values: Any,
 def _decode_four(
     stream: Any, stop: Any, position: Any, codes: Any, short: Any, shift: Any, values: Any, place: Any, faults: Any
 ) -> Any:
-    """Four differences, to `values` from `place` on; the position behind them."""
+    """Four differences, to `values` from `place` on; the position behind them.
+
+    Indices: the stream is looked at no farther than `stop`; 64 - `shift` bits look up `short`, which has 2 to the power
+    of those. Four codes take four bits at least, which is what bounds `place` (`_decode_stretches`).
+    """
     bits = look_ahead(stream, min(position, stop))
     a = U(short[bits >> shift])
     bits <<= a & U(63)
@@ -78,6 +88,9 @@ def _decode_stretches(
     What begins at bit `stop` or behind it is of no use: a stretch comes so far only where another one has more codes.
     Of each stretch `values` takes 4 * LOOKS differences, `starts` LOOKS positions, of each look and behind the last,
     and `faults` how many differences there were when last there was no code.
+
+    Indices: all stretches go on for as long as one of them has not come to its end, and the slowest does after
+    STRETCH / 4 looks, for each takes four bits at least. So `look` is at most LOOKS - 3 in the loop, LOOKS - 2 behind.
     """
     a, b, c, d = start, start + U(STRETCH), start + U(2 * STRETCH), start + U(3 * STRETCH)
     after_a, after_b, after_c, after_d = b, c, d, d + U(STRETCH)
@@ -105,6 +118,10 @@ def _join(
 
     `values`, `starts` and `fault` are those of the stretch, `limit` is its end, `joined` takes the differences. Returns
     the position and how many there are; or position 0 where there is no code, or no room.
+
+    Indices: `limit` is before the `stop` of the stretches, and the stream goes on behind it. `look` is at most `last`,
+    the place of the last of `starts`, and `values` has four for each before it. `filled` is held against the size of
+    `joined` before anything is stored, for all that is taken over at once.
     """
     look, last = U(0), U(starts.size - 1)
     while position < limit:
@@ -128,7 +145,10 @@ def _join(
 
 @compiled
 def _finish(stream: Any, end: Any, position: Any, codes: Any, joined: Any, filled: Any) -> bool:
-    """Decode the rest code by code; whether it ends with the stream, but for what fills its last byte (B.1.1.5)."""
+    """Decode the rest code by code; whether it ends with the stream, but for what fills its last byte (B.1.1.5).
+
+    Indices: before each code, `filled` is held against the size of `joined`, and the position against the `end`.
+    """
     while filled < U(joined.size) and position < end:
         length, joined[filled] = _decode_one(look_ahead(stream, position), codes)
         if length == U(0):
@@ -152,6 +172,11 @@ def decode(stream: Any, bits: int, codes: Any, short: Any, shift: int, differenc
         The same of fewer bits: length with the extra bits + 65536 * difference, or LONG where it takes more bits.
     differences : uint16 (n,)
         Modulo 65536.
+
+    Notes
+    -----
+    Indices: stretches are decoded while `stop` and eight bits more are there. `last` goes back from the end of the last
+    look to the first one that begins behind `stop` no longer, at the latest to that of the stretch's own beginning.
     """
     values, starts, faults = np.empty(16 * LOOKS, np.uint16), np.empty(4 * LOOKS, np.uint64), np.zeros(4, np.uint64)
     position, end, filled = U(0), U(bits), U(0)
@@ -173,7 +198,10 @@ def decode(stream: Any, bits: int, codes: Any, short: Any, shift: int, differenc
 
 @compiled
 def predict(pixels: Any, selection: int, middle: int) -> None:
-    """Make pixels of the differences (rows, columns), in place (H.1.2.1, table H.1); `middle` is before the first."""
+    """Make pixels of the differences (rows, columns), in place (H.1.2.1, table H.1); `middle` is before the first.
+
+    Indices: rows and columns are those of the array, here and in the two functions below, and there is one of each.
+    """
     _predict_from_left(pixels[0], middle)
     for row in range(1, pixels.shape[0]):
         if selection == 1:

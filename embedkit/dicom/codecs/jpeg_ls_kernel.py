@@ -1,8 +1,8 @@
 """What numba compiles to decode JPEG-LS (ISO 14495-1, ITU-T T.87): one component, lossless, as `jpeg_ls` hands it over.
 
-Every index is bounded whatever the stream says: pixels are masked to their bits, and so are the gradients that look up
-a table; the stream is checked for its end before each look at it; runs end with their row. What no encoder writes ends
-the decoding with -1.
+Every index is bounded whatever the stream says, and nothing checks it while a frame is decoded: each docstring says
+what keeps those of its function inside ("Indices"), and the fuzz tests run with numba's checks on. What no encoder
+writes ends the decoding with -1.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def _golomb(ahead: Any, k: Any, most: Any, depth: Any) -> tuple[Any, Any]:
 
 @compiled
 def _learn(contexts: Any, c: Any, error: int) -> None:
-    """Update a context by an error (A.6), and work out its parameter for the next (A.5.1)."""
+    """Update a context by an error (A.6), and work out its parameter for the next (A.5.1).
+
+    Indices: `c` is 8 times the number of a context, of which there are 367; A to K are below 8.
+    """
     size, total, count = I(contexts[c + A]) + abs(error), I(contexts[c + B]) + error, I(contexts[c + N])
     if count == MOST_SEEN:
         size, total, count = size >> 1, total >> 1, count >> 1
@@ -67,7 +70,11 @@ def _learn(contexts: Any, c: Any, error: int) -> None:
 
 @compiled
 def _run(stream: Any, end: Any, position: Any, left: int, state: Any, orders: Any) -> tuple[int, Any]:
-    """The length of a run of at most `left` pixels (A.7.1); and the position behind it, the end where it is none."""
+    """The length of a run of at most `left` pixels (A.7.1); and the position behind it, the end where it is none.
+
+    Indices: a look at the stream is before its `end`; `state[0]` is 0 to 31, in `_end_run` too; `orders` has 32.
+    The length is `left` at most, so that the pixels of the run are those of its row.
+    """
     length = 0
     while position < end:
         ahead = look_ahead(stream, position)
@@ -88,7 +95,10 @@ def _run(stream: Any, end: Any, position: Any, left: int, state: Any, orders: An
 
 @compiled
 def _interruption(contexts: Any, c: Any, value: int, k: int, kind: int) -> int:
-    """The error of the pixel that ends a run (A.7.2); `kind` is 1 where it has the same value beside and above."""
+    """The error of the pixel that ends a run (A.7.2); `kind` is 1 where it has the same value beside and above.
+
+    Indices: as of `_learn`.
+    """
     size, negative, count = I(contexts[c + A]), I(contexts[c + B]), I(contexts[c + N])
     odd = (value + kind) & 1
     error = (value + kind + odd) >> 1
@@ -106,7 +116,11 @@ def _interruption(contexts: Any, c: Any, value: int, k: int, kind: int) -> int:
 def _end_run(
     stream: Any, position: Any, contexts: Any, state: Any, orders: Any, depth: Any, beside: int, above: int
 ) -> tuple[int, Any]:
-    """The pixel that ends a run, or -1; and the position behind it."""
+    """The pixel that ends a run, or -1; and the position behind it.
+
+    Indices: `kind` is 0 or 1, so `c` is of one of the last two contexts; `state[0]` never falls below 0. `decode` has
+    seen that the position is before the end. The pixel is masked to its bits.
+    """
     kind = I(beside == above)
     c = U(8 * (CONTEXTS + kind))
     k, mean = 0, I(contexts[c + A]) + (I(contexts[c + N]) >> 1) * kind
@@ -124,7 +138,11 @@ def _end_run(
 
 @inlined
 def _regular(stream: Any, position: Any, contexts: Any, depth: Any, q: int, a: int, b: int, c: int) -> tuple[int, Any]:
-    """A pixel in context `q` between others (A.4 to A.6), or -1; and the position behind it."""
+    """A pixel in context `q` between others (A.4 to A.6), or -1; and the position behind it.
+
+    Indices: `q` is of three gradients of -4 to 4, to the base of 9, so its size is at most 364. `decode` has seen that
+    the position is before the end. The pixel is masked to its bits.
+    """
     sign = q >> 63
     context = U((q ^ sign) - sign) << U(3)
     k, correction = U(contexts[context + K]), I(contexts[context + C])
@@ -158,6 +176,12 @@ def decode(
         The table J of A.2.1.
     padded : uint16 ((rows + 1) * (columns + 2),)
         Zeros; takes the pixels. Above the first row is another, before and after each row is another pixel.
+
+    Notes
+    -----
+    Indices: `o` is a place of the row above, `last` at most, so o - 1, o + 1 and what is `below` them are places of
+    `padded`. Pixels are of 0 to 2 ** depth - 1, masked where they are made, so a difference of two has its place in
+    `steps`. After a run `o` has grown by no more than what `_run` was told is left.
     """
     zero, depth_, end, position = 1 << depth, U(depth), U(bits), U(0)
     below, state = U(columns + 2), np.zeros(1, np.int64)
