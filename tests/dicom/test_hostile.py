@@ -25,7 +25,7 @@ from embedkit.dicom import (
 )
 from embedkit.errors import RejectedFile
 
-pytestmark = pytest.mark.usefixtures("codecs")
+decoded = pytest.mark.usefixtures("codecs")
 
 DEFLATED, LITTLE, IMPLICIT = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 RLE, JPEG_2000 = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"
@@ -33,6 +33,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 REPOSITORY = Path(__file__).parents[2]
 
 
+@decoded
 @pytest.mark.parametrize("syntax", [LITTLE, RLE, "1.2.840.10008.1.2.4.90"])
 def test_dimension_bombs_are_refused_before_anything_is_allocated(tools, syntax):
     frame = tools.frame(12)
@@ -47,6 +48,7 @@ def test_seventy_bytes_of_rle_that_claim_many_pixels(tools):
     assert tools.reason(bomb) == "truncated"
 
 
+@decoded
 def test_a_codestream_larger_than_the_limit_is_not_decoded(tools):
     frame, large = tools.frame(12), tools.frame(12, shape=(900, 900))
     for syntax in ("1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"):
@@ -59,6 +61,7 @@ def box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">L4s", 8 + len(body), kind) + body
 
 
+@decoded
 @pytest.mark.parametrize("extended", [True, False])
 def test_a_jp2_file_with_a_decoy_before_its_codestream(tools, extended):
     small, large = (tools.encode(tools.frame(12, shape=shape), JPEG_2000, 12) for shape in ((61, 84), (900, 900)))
@@ -73,6 +76,7 @@ def test_a_jp2_file_with_a_decoy_before_its_codestream(tools, extended):
     assert tools.reason(without) == "decode-failed"
 
 
+@decoded
 @pytest.mark.parametrize("number", ["50", "70", "80"])
 @pytest.mark.parametrize(
     "decoy",
@@ -87,6 +91,7 @@ def test_two_headers_of_which_decoders_might_take_either(tools, number, decoy):
     assert tools.reason(tools.dicom(tools.frame(bits), syntax, bits, encoded=[encoded])) == "decode-failed"
 
 
+@decoded
 def test_more_frames_than_the_limit(tools):
     frames = [tools.frame(8, seed=seed) for seed in range(5)]
     assert tools.reason(tools.dicom(frames, NumberOfFrames=1), max_frames=4) == "too-many-frames"
@@ -164,6 +169,7 @@ def test_float_pixels_are_not_read(tools, good):
     assert tools.reason(good.replace(b"\xe0\x7f\x10\x00OW", b"\xe0\x7f\x08\x00OF")) == "unsupported-pixels"
 
 
+@decoded
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.94", "1.2.840.113619.5.2", "1.2.3"])
 def test_transfer_syntaxes_that_are_not_read(tools, syntax):
     content = tools.dicom(tools.frame(8), syntax, encoded=[b"\0\0\1\xb3" * 20])
@@ -177,6 +183,7 @@ DAMAGES = [
 ]
 
 
+@decoded
 def test_damaged_codestreams_cost_nothing_but_themselves(tools):
     """In a worker, as always: some decoders abort their process over such a stream."""
     contents = [damaged(tools, number, damage) for number, damage in DAMAGES]

@@ -1,1 +1,1 @@
-"""Encoded frames to arrays: a module a family of transfer syntaxes, behind one dispatch (`decoders`)."""
+"""Encoded frames to arrays: a module a family of transfer syntaxes, behind one dispatch (`dispatch`)."""
