@@ -73,7 +73,7 @@ def run_naive(folder: Path) -> tuple[float, int]:
 
 def run_ours(folder: Path) -> tuple[float, int]:
     """Seconds and images of `embed` into a fresh index; copies of a file count as images."""
-    from embedkit.dicom import start_ahead
+    from embedkit.workers import start_ahead
 
     start_ahead("embedkit.indexes.preparation")  # as the command line does
     import embedkit.indexes.graph

@@ -17,9 +17,10 @@ from unittest.mock import patch
 
 from turns import Run, multiplied, run_command, take_turns
 
-from embedkit.dicom import FoundFile, ReadingOptions, Vocabulary, WorkerPool, find_files
-from embedkit.dicom.fork_server import KEEP_MEMORY
+from embedkit.dicom import FoundFile, ReadingOptions, Vocabulary, find_files
 from embedkit.indexes.preparation import Prepared, prepare_rows
+from embedkit.workers import WorkerPool
+from embedkit.workers.fork_server import KEEP_MEMORY
 
 Prepare = Callable[[FoundFile], Prepared]
 

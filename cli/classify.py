@@ -103,8 +103,8 @@ def _show(console: Console, head: Ensemble, rows: Rows, rejected: list[tuple[str
 def _classify_index(index: Index, head: Ensemble, all_images: bool) -> Rows:
     import numpy as np
 
-    from embedkit.dicom import INCOMPLETE
     from embedkit.quality import classify_index
+    from embedkit.reasons import INCOMPLETE
 
     given = index.images["region"].to_pylist()
     rows = np.array([row for row, region in enumerate(given) if all_images or not region], np.int64)

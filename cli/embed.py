@@ -23,7 +23,7 @@ from embedkit.cli.options import (
     VocabularyFile,
     Workers,
 )
-from embedkit.dicom import start_ahead
+from embedkit.workers import start_ahead
 
 if TYPE_CHECKING:
     from embedkit.dicom import LabelTable
@@ -158,7 +158,7 @@ def embed_with_progress(console: Console, sources: list[Path], index: Path, **ar
 def show_report(console: Console, report: EmbedReport, index: Path) -> None:
     """The final table: what was met, and why files were left out."""
     from embedkit.cli.info import show_rejected, tell_files
-    from embedkit.dicom import NOTES
+    from embedkit.reasons import NOTES
 
     console.line(f"{report.images:,} images in {index}")
     console.line(tell_files(report.image_files, report.rejected.total()))

@@ -24,7 +24,7 @@ def info(
     """Show what is in the index: regions, spellings and what each became, what was odd, vector spaces."""
     import pyarrow.compute as pc
 
-    from embedkit.dicom import NOTES
+    from embedkit.reasons import NOTES
 
     console = Console(as_json, quiet)
     opened = console.open_index(index)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from embedkit import dicom
+from embedkit import reasons
 
-REASONS: dict[str, str] = dicom.REASONS | {
+REASONS: dict[str, str] = reasons.REASONS | {
     "duplicate-instance": "It is the same SOP instance, byte for byte, as another file of the index.",
     "conflicting-instance": "It has the SOP Instance UID of another file, but other content; the first was kept.",
     "bad-vector": "Its vector is zero or not finite, as of a picture without content.",

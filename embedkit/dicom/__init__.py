@@ -9,21 +9,15 @@ from embedkit.lazy import import_on_use
 if TYPE_CHECKING:
     from embedkit.dicom.annotations import is_selection, read_annotations
     from embedkit.dicom.files import FoundFile, find_files
-    from embedkit.dicom.fork_server import start_ahead
     from embedkit.dicom.grey import Presentation, to_display
     from embedkit.dicom.instance import InstanceFacts
     from embedkit.dicom.label_table import LabelTable, labels_from_csv
     from embedkit.dicom.labels import Label, label_from_folder, label_of
     from embedkit.dicom.radiograph import Radiograph, read_radiograph, stored_levels
     from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content, read_file
-    from embedkit.dicom.reasons import INCOMPLETE, NOTES, REASONS
     from embedkit.dicom.vocabulary import Region, Vocabulary
-    from embedkit.dicom.workers import WorkerPool
 
 _MODULES = {
-    "INCOMPLETE": "reasons",
-    "NOTES": "reasons",
-    "REASONS": "reasons",
     "FileContent": "reading",
     "FoundFile": "files",
     "InstanceFacts": "instance",
@@ -35,7 +29,6 @@ _MODULES = {
     "ReadingOptions": "reading",
     "Region": "vocabulary",
     "Vocabulary": "vocabulary",
-    "WorkerPool": "workers",
     "find_files": "files",
     "is_selection": "annotations",
     "label_from_folder": "labels",
@@ -46,15 +39,11 @@ _MODULES = {
     "read_content": "reading",
     "read_file": "reading",
     "read_radiograph": "radiograph",
-    "start_ahead": "fork_server",
     "stored_levels": "radiograph",
     "to_display": "grey",
 }
 
 __all__ = [
-    "INCOMPLETE",
-    "NOTES",
-    "REASONS",
     "FileContent",
     "FoundFile",
     "InstanceFacts",
@@ -66,7 +55,6 @@ __all__ = [
     "ReadingOptions",
     "Region",
     "Vocabulary",
-    "WorkerPool",
     "find_files",
     "is_selection",
     "label_from_folder",
@@ -77,7 +65,6 @@ __all__ = [
     "read_content",
     "read_file",
     "read_radiograph",
-    "start_ahead",
     "stored_levels",
     "to_display",
 ]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_color_lut
 
 from embedkit.dicom.header import Header
-from embedkit.dicom.reasons import reject
+from embedkit.reasons import reject
 
 Array = NDArray[np.integer]
 

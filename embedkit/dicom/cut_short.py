@@ -11,7 +11,7 @@ import zlib
 
 from embedkit.dicom.codecs.missing_rows import check_rows
 from embedkit.dicom.kinds import FileKind
-from embedkit.dicom.reasons import reject
+from embedkit.reasons import reject
 
 _SIGNATURE_BYTES = 8
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type

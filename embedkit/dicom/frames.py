@@ -32,10 +32,10 @@ from embedkit.dicom.codecs.wanted import Wanted
 from embedkit.dicom.colours import colours_to_grey, palette_to_grey
 from embedkit.dicom.header import Header
 from embedkit.dicom.layout import PixelLayout, take_stored_values
-from embedkit.dicom.memory import check_memory
 from embedkit.dicom.pixel_data import Encoding, PixelData, find_frames
-from embedkit.dicom.reasons import reject
 from embedkit.errors import RejectedFile
+from embedkit.reasons import reject
+from embedkit.workers.memory import check_memory
 
 Array = NDArray[np.integer]
 

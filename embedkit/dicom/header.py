@@ -34,8 +34,8 @@ from pydicom.uid import (
 )
 
 from embedkit.dicom.characters import guess_characters, read_characters
-from embedkit.dicom.reasons import reject
 from embedkit.errors import RejectedFile
+from embedkit.reasons import reject
 
 MAX_READS = 100_000
 """Reads of the parser, about two an element, some hundred elements in a real radiograph."""

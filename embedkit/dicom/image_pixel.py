@@ -5,7 +5,7 @@ from __future__ import annotations
 from embedkit.dicom.header import Header
 from embedkit.dicom.layout import PixelLayout
 from embedkit.dicom.photometric import read_photometric
-from embedkit.dicom.reasons import reject
+from embedkit.reasons import reject
 
 _UNREAD = frozenset({"HSV", "ARGB", "CMYK"})
 

@@ -25,8 +25,8 @@ from embedkit.dicom.codecs.rle import begins_rle
 from embedkit.dicom.encapsulation import DELIMITER, ITEM, join_fragments, split_items
 from embedkit.dicom.header import UNDEFINED_LENGTH, PixelElement
 from embedkit.dicom.layout import PixelLayout
-from embedkit.dicom.reasons import reject
 from embedkit.errors import RejectedFile
+from embedkit.reasons import reject
 
 Encoding = Literal["native", "rle", "codestream"]
 

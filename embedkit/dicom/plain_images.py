@@ -24,7 +24,7 @@ from embedkit.dicom.cut_short import shorten
 from embedkit.dicom.frames import reduce_size
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.kinds import FileKind
-from embedkit.dicom.reasons import reject
+from embedkit.reasons import reject
 
 Page = NDArray[np.number]
 

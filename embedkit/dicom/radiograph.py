@@ -17,7 +17,7 @@ from embedkit.dicom.header import silence
 from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.dicom.presentation import pixel_aspect
 from embedkit.dicom.reading import FileContent, ReadingOptions, open_dicom, read_content
-from embedkit.dicom.reasons import reject
+from embedkit.reasons import reject
 
 MOST_LEVELS = (1 << 16) - 1
 """Levels beside 0, which stands for padding."""

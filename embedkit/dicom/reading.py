@@ -25,8 +25,8 @@ from embedkit.dicom.layout import PixelLayout
 from embedkit.dicom.photometric import contradicts_pixels
 from embedkit.dicom.plain_images import read_plain_image
 from embedkit.dicom.presentation import pixel_aspect, read_presentation
-from embedkit.dicom.reasons import reject
 from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.reasons import reject
 
 _MODALITIES = {  # of SOP classes that allow no other (PS3.3 A.2, A.26); some files leave Modality empty
     "1.2.840.10008.5.1.4.1.1.1": "CR",

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.workers import usable_cores
 from embedkit.encoder.architecture import DIMENSION, blocks
 from embedkit.encoder.quantization import LEVELS, activation_maxima
 from embedkit.encoder.weights import EncoderWeights, State
 from embedkit.image import PICTURE_SIDE
+from embedkit.workers.pool import usable_cores
 
 # When it is imported, OpenVINO sends an event to an analytics host and writes an id into the home folder. Where this
 # package of its own cannot be imported, it uses a stub that does neither.

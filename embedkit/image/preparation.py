@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from embedkit.dicom.files import FoundFile
 from embedkit.dicom.instance import InstanceFacts
-from embedkit.dicom.memory import check_memory
 from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content
-from embedkit.dicom.reasons import reject
 from embedkit.errors import RejectedFile
 from embedkit.image.picture import clean
+from embedkit.reasons import reject
+from embedkit.workers.memory import check_memory
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from embedkit.dicom import WorkerPool
 from embedkit.errors import IndexFolderError, RejectedFile
 from embedkit.image import decode_picture, frame_negative
 from embedkit.quality.fusion import sigmoid
+from embedkit.workers import WorkerPool
 
 Pictures = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.float64]

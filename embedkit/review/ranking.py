@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from embedkit.dicom import WorkerPool
 from embedkit.indexes import Index
 from embedkit.quality import IssueTable, find_label_issues
 from embedkit.quality.screening import Tell, say_nothing
@@ -17,6 +16,7 @@ from embedkit.review.agreement import find_consensus
 from embedkit.review.decision import SKIP, Decision
 from embedkit.review.decisions import Decisions
 from embedkit.review.suspects import Suspect, list_suspects, settle_rows
+from embedkit.workers import WorkerPool
 
 DECISIONS_BETWEEN = 10
 """A ranking costs seconds to minutes of a core, and a single decision moves little."""

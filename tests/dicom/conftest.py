@@ -16,7 +16,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from embedkit.dicom import REASONS, FileContent, ReadFile, ReadingOptions, read_content
+from embedkit.dicom import FileContent, ReadFile, ReadingOptions, read_content
 from embedkit.dicom.codecs.choice import CODECS, VARIABLE, Codecs
 from embedkit.dicom.codecs.compiled import CompiledDecoder
 from embedkit.dicom.frames import FrameReader
@@ -24,6 +24,7 @@ from embedkit.dicom.header import read_header, silence
 from embedkit.dicom.image_pixel import read_layout
 from embedkit.dicom.pixel_data import NATIVE
 from embedkit.errors import RejectedFile
+from embedkit.reasons import REASONS
 
 Array = NDArray[Any]
 

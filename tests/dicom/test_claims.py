@@ -10,7 +10,8 @@ import pytest
 from pydicom import Dataset
 from pydicom.sr import _concepts_dict, _snomed_dict
 
-from embedkit.dicom import NOTES, claims
+from embedkit.dicom import claims
+from embedkit.reasons import NOTES
 
 FRAME = np.arange(64, dtype=np.uint16).reshape(8, 8)
 SIDES, VIEWS = "laterality-differs", "view-differs"

@@ -16,14 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embedkit.dicom import (
-    REASONS,
-    FileContent,
-    ReadingOptions,
-    WorkerPool,
-    read_content,
-)
+from embedkit.dicom import FileContent, ReadingOptions, read_content
 from embedkit.errors import RejectedFile
+from embedkit.reasons import REASONS
+from embedkit.workers import WorkerPool
 
 decoded = pytest.mark.usefixtures("codecs")
 

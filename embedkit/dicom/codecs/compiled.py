@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.codecs.codestreams import Codestream
-from embedkit.dicom.sandbox import unhurried
+from embedkit.workers.sandbox import unhurried
 
 WORTH_LOADING = 32 << 20
 """Pixels that a process leaves to the other decoder of a coding first: five full-size frames, two hundred small ones.

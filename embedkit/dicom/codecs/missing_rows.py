@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.reasons import reject
+from embedkit.reasons import reject
 
 Array = NDArray[np.integer]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.layout import PixelLayout, take_stored_values
-from embedkit.dicom.reasons import reject
+from embedkit.reasons import reject
 
 Array = NDArray[np.integer]
 

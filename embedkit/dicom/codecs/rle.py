@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.layout import PixelLayout
-from embedkit.dicom.reasons import reject
+from embedkit.reasons import reject
 
 _HEADER = struct.Struct("<16L")  # G.5: the number of segments, and where each of up to 15 begins
 _MOST_FROM_A_BYTE = 64  # two bytes give 128 at best

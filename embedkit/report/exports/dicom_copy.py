@@ -24,8 +24,8 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from embedkit.dicom import Vocabulary
 from embedkit.dicom.header import Header, silence
-from embedkit.dicom.reasons import reject
 from embedkit.errors import RejectedFile
+from embedkit.reasons import reject
 from embedkit.report.exports.coding import code_region
 
 _REGION = ("AnatomicRegionSequence", "BodyPartExamined", "PrimaryAnatomicStructureSequence")

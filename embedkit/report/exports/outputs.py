@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from embedkit.dicom import REASONS
 from embedkit.indexes.storage import write_bytes
+from embedkit.reasons import REASONS
 from embedkit.report.files import write_csv
 
 LEFT_OUT: dict[str, str] = REASONS | {

@@ -9,11 +9,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from embedkit.dicom import FileContent, ReadingOptions, WorkerPool, read_content
+from embedkit.dicom import FileContent, ReadingOptions, read_content
 from embedkit.dicom.codecs import jpeg_2000
 from embedkit.dicom.codecs.choice import VARIABLE, codecs_of_environment
 from embedkit.dicom.codecs.compiled import CompiledDecoder
 from embedkit.errors import UsageError
+from embedkit.workers import WorkerPool
 
 JPEG = "1.2.840.10008.1.2.4."
 ADAPTED = {"WindowCenter": 2048, "WindowWidth": 4096}

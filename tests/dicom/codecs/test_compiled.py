@@ -20,7 +20,7 @@ from embedkit.dicom.codecs.codestreams import read_codestream
 from embedkit.dicom.codecs.compiled import WORTH_LOADING, CompiledDecoder
 from embedkit.dicom.codecs.dispatch import decode_codestream
 from embedkit.dicom.codecs.wanted import Wanted
-from embedkit.dicom.sandbox import unhurried
+from embedkit.workers.sandbox import unhurried
 
 REPOSITORY = Path(__file__).parents[3]
 TELL = """

@@ -24,12 +24,12 @@ from multiprocessing.reduction import recv_handle, send_handle
 from threading import Lock
 from typing import Any
 
-from embedkit.dicom.sandbox import Limits, die_with, limit, work
 from embedkit.errors import UsageError
+from embedkit.workers.sandbox import Limits, die_with, limit, work
 
 _PROGRAM = (  # what is importable here shall be importable there, before anything of ours is imported
     "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from embedkit.dicom.fork_server import serve; serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[4])"
+    "from embedkit.workers.fork_server import serve; serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[4])"
 )
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the pool has a process for each core already
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedkit.dicom import REASONS, WorkerPool, fork_server, start_ahead
 from embedkit.errors import RejectedFile, UsageError
+from embedkit.reasons import REASONS
+from embedkit.workers import WorkerPool, fork_server, start_ahead
 
 HERE = str(Path(__file__).parent)
 
@@ -144,7 +145,7 @@ def test_a_server_that_was_started_ahead_may_have_ended(functions):
 
 
 def test_a_server_that_no_pool_takes_ends_with_its_parent():
-    program = "from embedkit.dicom import fork_server as f; f.start_ahead('json'); print(f._ahead[0]._process.pid)"
+    program = "from embedkit.workers import fork_server as f; f.start_ahead('json'); print(f._ahead[0]._process.pid)"
     done = subprocess.run([sys.executable, "-W", "error", "-X", "dev", "-c", program], capture_output=True, check=True)
     assert not is_running(int(done.stdout))
     assert done.stderr == b""
@@ -192,7 +193,7 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it runs in the background ignore it
 sys.path.insert(0, sys.argv[1])
 import worker_functions
-from embedkit.dicom import WorkerPool
+from embedkit.workers import WorkerPool
 try:
     with WorkerPool(worker_functions.announce_and_hang, workers=2) as pool:
         list(pool.map([sys.argv[2]] * 9))

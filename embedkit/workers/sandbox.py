@@ -20,9 +20,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from embedkit.dicom.memory import check_memory
-from embedkit.dicom.reasons import REASONS, reject
 from embedkit.errors import RejectedFile
+from embedkit.reasons import REASONS, reject
+from embedkit.workers.memory import check_memory
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 

@@ -22,10 +22,10 @@ from threading import Event
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from embedkit.dicom.fork_server import ForkServer, take_server
-from embedkit.dicom.reasons import reject
-from embedkit.dicom.sandbox import Limits
 from embedkit.errors import RejectedFile, UsageError
+from embedkit.reasons import reject
+from embedkit.workers.fork_server import ForkServer, take_server
+from embedkit.workers.sandbox import Limits
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
