@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tables import draw_table
 
-from embedkit.dicom import FoundFile, ReadingOptions, read_file
+from embedkit.dicom import ReadingOptions, read_file
 from embedkit.encoder import (
     PRETRAINING,
     PretrainingSettings,
@@ -45,6 +45,7 @@ from embedkit.image import clean
 from embedkit.image.picture import fit_on_square
 from embedkit.indexes import Index
 from embedkit.report.attention import attention_markdown
+from embedkit.sources import FoundFile
 
 Grey = NDArray[np.uint8]
 Ints = NDArray[np.int64]

@@ -94,10 +94,11 @@ def run_stages(folder: Path) -> tuple[dict[str, float], int]:
     import cv2
     import numpy as np
 
-    from embedkit.dicom import ReadingOptions, Vocabulary, find_files, load_content, read_content
+    from embedkit.dicom import ReadingOptions, Vocabulary, load_content, read_content
     from embedkit.encoder import load_encoder
     from embedkit.errors import RejectedFile
     from embedkit.image import clean, encode_picture
+    from embedkit.sources import find_files
 
     cv2.setNumThreads(1)
     options, seconds, pictures = ReadingOptions(vocabulary=Vocabulary.load()), defaultdict[str, float](float), []
@@ -135,9 +136,10 @@ def profile_reading(folder: Path, functions: int = 12) -> str:
     """The functions that take most of what a worker does with the files, one after the other, as text."""
     import cv2
 
-    from embedkit.dicom import ReadingOptions, Vocabulary, find_files, read_file
+    from embedkit.dicom import ReadingOptions, Vocabulary, read_file
     from embedkit.errors import RejectedFile
     from embedkit.image import clean, encode_picture
+    from embedkit.sources import find_files
 
     cv2.setNumThreads(1)
     options, profile = ReadingOptions(vocabulary=Vocabulary.load()), cProfile.Profile(time.process_time)

@@ -84,8 +84,9 @@ def write_pictures(dump: Path, place: Path, copies: int) -> None:
     import cv2
     import numpy as np
 
-    from embedkit.dicom import ReadingOptions, find_files, read_file
+    from embedkit.dicom import ReadingOptions, read_file
     from embedkit.errors import RejectedFile
+    from embedkit.sources import find_files
 
     options, number = ReadingOptions(target_side=None), 0
     for found in find_files([dump]):

@@ -17,8 +17,9 @@ from unittest.mock import patch
 
 from turns import Run, multiplied, run_command, take_turns
 
-from embedkit.dicom import FoundFile, ReadingOptions, Vocabulary, find_files
+from embedkit.dicom import ReadingOptions, Vocabulary
 from embedkit.indexes.preparation import Prepared, prepare_rows
+from embedkit.sources import FoundFile, find_files
 from embedkit.workers import WorkerPool
 from embedkit.workers.fork_server import KEEP_MEMORY
 

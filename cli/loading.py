@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom import Label, ReadingOptions, Vocabulary, find_files, read_annotations
+from embedkit.dicom import Label, ReadingOptions, Vocabulary, read_annotations
 from embedkit.dicom.codecs.choice import Codecs, codecs_of_environment
 from embedkit.errors import EncoderError, RejectedFile, UsageError
 from embedkit.image import prepare_file
 from embedkit.reasons import INCOMPLETE
+from embedkit.sources import find_files
 from embedkit.workers import WorkerPool
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from embedkit.dicom import FoundFile
 from embedkit.indexes.attempts import is_limited
 from embedkit.indexes.columns import numbers, texts, to_flags, to_numbers, whole
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.paths import path_text, possible_paths
+from embedkit.sources import FoundFile
 
 COLUMNS = ("path", "size", "mtime_ns", "content_blake3", "reason", "id")
 _SHOWN = {"", "duplicate-instance", "conflicting-instance"}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from embedkit.dicom import FoundFile, InstanceFacts, LabelTable, ReadingOptions, find_files
+from embedkit.dicom import InstanceFacts, LabelTable, ReadingOptions
 from embedkit.dicom.codecs.choice import Codecs
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import IndexFolderError, UsageError
@@ -38,6 +38,7 @@ from embedkit.indexes.rows import VANISHED
 from embedkit.indexes.shard_queue import ShardQueue
 from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
+from embedkit.sources import FoundFile, find_files
 from embedkit.workers import WorkerPool
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom import FoundFile, InstanceFacts, ReadingOptions
+from embedkit.dicom import InstanceFacts, ReadingOptions
 from embedkit.image import PreparedFile, encode_picture, prepare_file
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.paths import path_text
+from embedkit.sources import FoundFile
 
 Pictures = NDArray[np.uint8]
 Prepared = tuple[list[ImageRow], Pictures]

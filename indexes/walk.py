@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from embedkit.dicom import FoundFile, find_files
 from embedkit.indexes.catalogue import Catalogue
 from embedkit.indexes.paths import path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, rejected_row
 from embedkit.indexes.progress import ProgressMeter
+from embedkit.sources import FoundFile, find_files
 from embedkit.workers import WorkerPool
 
 

@@ -8,7 +8,6 @@ from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
     from embedkit.dicom.annotations import is_selection, read_annotations
-    from embedkit.dicom.files import FoundFile, find_files
     from embedkit.dicom.grey import Presentation, to_display
     from embedkit.dicom.instance import InstanceFacts
     from embedkit.dicom.label_table import LabelTable, labels_from_csv
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "FileContent": "reading",
-    "FoundFile": "files",
     "InstanceFacts": "instance",
     "Label": "labels",
     "LabelTable": "label_table",
@@ -29,7 +27,6 @@ _MODULES = {
     "ReadingOptions": "reading",
     "Region": "vocabulary",
     "Vocabulary": "vocabulary",
-    "find_files": "files",
     "is_selection": "annotations",
     "label_from_folder": "labels",
     "label_of": "labels",
@@ -45,7 +42,6 @@ _MODULES = {
 
 __all__ = [
     "FileContent",
-    "FoundFile",
     "InstanceFacts",
     "Label",
     "LabelTable",
@@ -55,7 +51,6 @@ __all__ = [
     "ReadingOptions",
     "Region",
     "Vocabulary",
-    "find_files",
     "is_selection",
     "label_from_folder",
     "label_of",

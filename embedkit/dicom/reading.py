@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from embedkit.dicom.claims import find_disagreements
 from embedkit.dicom.codecs.choice import Codecs, check_codecs, codecs_of_environment
 from embedkit.dicom.facts import read_facts
-from embedkit.dicom.files import FoundFile
 from embedkit.dicom.frames import FrameReader
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.header import Header, read_header, silence
@@ -27,6 +26,7 @@ from embedkit.dicom.plain_images import read_plain_image
 from embedkit.dicom.presentation import pixel_aspect, read_presentation
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.reasons import reject
+from embedkit.sources.folder import FoundFile
 
 _MODALITIES = {  # of SOP classes that allow no other (PS3.3 A.2, A.26); some files leave Modality empty
     "1.2.840.10008.5.1.4.1.1.1": "CR",

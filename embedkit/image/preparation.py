@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.files import FoundFile
 from embedkit.dicom.instance import InstanceFacts
 from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content
 from embedkit.errors import RejectedFile
 from embedkit.image.picture import clean
 from embedkit.reasons import reject
+from embedkit.sources.folder import FoundFile
 from embedkit.workers.memory import check_memory
 
 

@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from embedkit.dicom import FoundFile, Radiograph, ReadingOptions, load_content, read_radiograph, stored_levels
+from embedkit.dicom import Radiograph, ReadingOptions, load_content, read_radiograph, stored_levels
 from embedkit.dicom.codecs.choice import Codecs, codecs_of_environment
 from embedkit.errors import RejectedFile, UsageError
 from embedkit.indexes import Index
 from embedkit.indexes.paths import possible_paths
+from embedkit.sources import FoundFile
 from embedkit.workers import WorkerPool
 
 _INSTEAD = "You see the stored picture of 256 pixels."

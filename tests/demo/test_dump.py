@@ -11,11 +11,11 @@ import pydicom
 import pytest
 
 from embedkit.demo import DemoImage, write_demo_dump
-from embedkit.dicom.files import find_files
 from embedkit.dicom.reading import ReadingOptions
 from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
 from embedkit.image import PreparedFile, prepare_file
+from embedkit.sources.folder import find_files
 
 
 @pytest.fixture(scope="module")

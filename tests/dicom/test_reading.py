@@ -17,10 +17,11 @@ from blake3 import blake3
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID
 
-from embedkit.dicom import FoundFile, ReadingOptions, find_files, load_content, read_file
+from embedkit.dicom import ReadingOptions, load_content, read_file
 from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.errors import RejectedFile
 from embedkit.reasons import NOTES, REASONS
+from embedkit.sources import FoundFile, find_files
 
 pytestmark = pytest.mark.usefixtures("codecs")
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from blake3 import blake3
 
-from embedkit.dicom.files import FoundFile
 from embedkit.dicom.reading import ReadingOptions
 from embedkit.image import PICTURE_SIDE, PreparedFile, clean, prepare_file
+from embedkit.sources.folder import FoundFile
 
 
 def found(path: Path) -> FoundFile:

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from embedkit.dicom import InstanceFacts, ReadingOptions, Vocabulary, find_files
+from embedkit.dicom import InstanceFacts, ReadingOptions, Vocabulary
 from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed
 from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.manifest import Manifest, Shard, _from_json, _to_json, read_newest_manifest
 from embedkit.indexes.writer import open_writer
+from embedkit.sources import find_files
 
 from .conftest import TinyEncoder, write_picture
 

@@ -13,8 +13,8 @@ from embedkit.cli.console import Console
 from embedkit.cli.embed import show_report
 from embedkit.cli.info import info
 from embedkit.demo import write_demo_dump
-from embedkit.dicom import find_files
 from embedkit.indexes import EmbedReport, Index
+from embedkit.sources import find_files
 
 from .conftest import Embed, TinyEncoder, write_dump
 

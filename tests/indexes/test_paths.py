@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedkit.dicom import LabelTable, ReadingOptions, Vocabulary, find_files, labels_from_csv
+from embedkit.dicom import LabelTable, ReadingOptions, Vocabulary, labels_from_csv
 from embedkit.indexes import EmbedReport, Index, embed, label_images, labels_from_folders, paths
 from embedkit.indexes.paths import path_text, possible_paths, possible_texts, text_path
 from embedkit.indexes.preparation import prepare_rows
 from embedkit.indexes.writer import open_writer
+from embedkit.sources import find_files
 
 from .conftest import Embed, TinyEncoder, write_picture
 

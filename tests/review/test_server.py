@@ -12,11 +12,11 @@ import pytest
 
 from embedkit.demo import write_demo_dump
 from embedkit.dicom import load_content
-from embedkit.dicom.files import FoundFile
 from embedkit.dicom.reading import ReadingOptions, read_content
 from embedkit.indexes import EmbedSettings, Index, embed
 from embedkit.review import Decisions
 from embedkit.review.originals import Originals
+from embedkit.sources.folder import FoundFile
 
 from ..indexes.conftest import TinyEncoder
 from .conftest import Client, Server, Site, copy_site, sign_in

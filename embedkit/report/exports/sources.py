@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from embedkit.dicom import FoundFile, ReadingOptions, load_content
+from embedkit.dicom import ReadingOptions, load_content
 from embedkit.dicom.header import Header, read_header, silence
 from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.errors import RejectedFile
 from embedkit.indexes import Index
 from embedkit.review.originals import find_original, is_there
+from embedkit.sources import FoundFile
 
 
 def read_source(index: Index, row: int, root: Path | None = None) -> Header:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from embedkit.dicom import find_files
 from embedkit.errors import UsageError
+from embedkit.sources import find_files
 
 
 def names(root: Path, *sources: Path) -> list[tuple[str, str]]:
