@@ -28,15 +28,7 @@ from numpy.typing import NDArray
 from tables import draw_table
 
 from embedkit.dicom import ReadingOptions, read_file
-from embedkit.encoder import (
-    PRETRAINING,
-    PretrainingSettings,
-    PretrainingStep,
-    TrainingSet,
-    load_encoder,
-    pretrain,
-    save_encoder,
-)
+from embedkit.encoder import load_encoder, save_encoder
 from embedkit.evaluation.attention import compare_attention
 from embedkit.evaluation.intervals import Interval, mean_interval
 from embedkit.heads import LinearHead, assign_folds, fit_head, number_groups
@@ -44,6 +36,7 @@ from embedkit.heads.attribution import Explainer
 from embedkit.image import clean
 from embedkit.image.picture import fit_on_square
 from embedkit.indexes import Index
+from embedkit.pretraining import PRETRAINING, PretrainingSettings, PretrainingStep, TrainingSet, pretrain
 from embedkit.report.attention import attention_markdown
 from embedkit.sources import FoundFile
 

@@ -28,8 +28,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models import resnet18
 
-from embedkit.encoder import PretrainingSettings, PretrainingStep, TrainingSet, pretrain
 from embedkit.indexes import Index
+from embedkit.pretraining import PretrainingSettings, PretrainingStep, TrainingSet, pretrain
 
 Times = tuple[float, float]
 """Wall and CPU seconds."""

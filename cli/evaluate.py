@@ -11,8 +11,8 @@ from embedkit.cli.console import Advance, Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
 
 if TYPE_CHECKING:
-    from embedkit.encoder import PretrainingStep
     from embedkit.evaluation import Evaluation, Learner
+    from embedkit.pretraining import PretrainingStep
 
 
 def evaluate(

@@ -12,7 +12,14 @@ from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
 
 if TYPE_CHECKING:
-    from embedkit.encoder import Augmentation, Pretrained, PretrainingSettings, PretrainingStep, Processes, TrainingSet
+    from embedkit.pretraining import (
+        Augmentation,
+        Pretrained,
+        PretrainingSettings,
+        PretrainingStep,
+        Processes,
+        TrainingSet,
+    )
 
 
 def pretrain(
@@ -70,7 +77,8 @@ def pretrain(
 
     Interrupted, the same command goes on from its last checkpoint. Under torchrun, all processes train together.
     """
-    from embedkit.encoder import STARTER, PretrainingSettings, join_processes, own_rank
+    from embedkit.encoder import STARTER
+    from embedkit.pretraining import PretrainingSettings, join_processes, own_rank
 
     _check_name(out)
     console = Console(as_json and own_rank() == 0, quiet or own_rank() > 0)
@@ -105,8 +113,8 @@ def _check_name(out: Path) -> None:
 
 
 def _augmentation(strength: str, any_orientation: bool, no_gauges: bool) -> Augmentation:
-    from embedkit.encoder import HEAD_TRAINING, PRETRAINING
     from embedkit.errors import UsageError
+    from embedkit.pretraining import HEAD_TRAINING, PRETRAINING
 
     strengths = {"pretraining": PRETRAINING, "head-training": HEAD_TRAINING}
     if strength not in strengths:
@@ -151,7 +159,7 @@ def _train(
     log_dir: Path | None,
     processes: Processes,
 ) -> tuple[Pretrained, PretrainingStep | None]:
-    from embedkit.encoder import TensorBoardLog, pretrain, read_gauges
+    from embedkit.pretraining import TensorBoardLog, pretrain, read_gauges
 
     log = TensorBoardLog(log_dir) if log_dir and processes.rank == 0 else None
     seen: list[PretrainingStep] = []

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.label_table import column_names, find_column, read_rows
-from embedkit.encoder.training_set import TrainingSet
 from embedkit.errors import UsageError
 from embedkit.image import PICTURE_SIDE
 from embedkit.indexes.index import Index
 from embedkit.indexes.storage import plain_errors
+from embedkit.pretraining.training_set import TrainingSet
 
 
 def training_set(

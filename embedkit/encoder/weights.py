@@ -70,7 +70,7 @@ class EncoderWeights:
 
 def save_encoder(path: Path, backbone: nn.Module, config: EncoderConfig) -> None:
     """Write an encoder file by rename, so that a crash leaves the earlier file."""
-    from embedkit.encoder.checkpoint import write_tensors  # noqa: PLC0415 (imports torch)
+    from embedkit.encoder.tensor_files import write_tensors  # noqa: PLC0415 (imports torch)
 
     weights = {name: value.detach().cpu().contiguous() for name, value in backbone.state_dict().items()}
     write_tensors(path, weights, {_METADATA_KEY: json.dumps(asdict(config), sort_keys=True)})

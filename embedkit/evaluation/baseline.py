@@ -16,8 +16,8 @@ from embedkit.indexes import Index
 from embedkit.indexes.storage import make_folder, write_bytes
 
 if TYPE_CHECKING:
-    from embedkit.encoder import Pretrained, PretrainingStep
-    from embedkit.encoder.training_set import Pictures
+    from embedkit.pretraining import Pretrained, PretrainingStep
+    from embedkit.pretraining.training_set import Pictures
 
 SUPERVISED = "supervised from scratch"
 _JUDGED_AT_ONCE = 512
@@ -67,7 +67,12 @@ class SupervisedBaseline:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
     def _learn(self, rows: Ints, codes: Ints, others: Ints, checkpoint: Path) -> Ints:
-        from embedkit.encoder import HEAD_TRAINING, PretrainingSettings, TrainingSet, pretrain  # noqa: PLC0415
+        from embedkit.pretraining import (  # noqa: PLC0415 (torch takes over a second to import)
+            HEAD_TRAINING,
+            PretrainingSettings,
+            TrainingSet,
+            pretrain,
+        )
 
         batch = min(self.settings.batch_size, len(rows))
         settings = PretrainingSettings(

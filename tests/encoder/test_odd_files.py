@@ -16,10 +16,10 @@ from torch import nn
 
 from embedkit.encoder import EncoderConfig, save_encoder, shipped_encoders
 from embedkit.encoder.architecture import weight_shapes
-from embedkit.encoder.checkpoint import load_checkpoint, save_checkpoint, write_tensors
 from embedkit.encoder.network import build_backbone
 from embedkit.encoder.weights import read_encoder
 from embedkit.errors import EncoderError
+from embedkit.pretraining.checkpoint import load_checkpoint, save_checkpoint, write_tensors
 
 RIGHT = asdict(EncoderConfig("tiny", "simclr", 144, 0.25, 0.25))
 STATE = {name: np.ones(shape, np.float16) for name, shape in weight_shapes().items()}

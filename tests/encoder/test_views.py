@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from embedkit.encoder import PretrainingSettings, TrainingSet, load_encoder, pretrain, shipped_encoders
+from embedkit.encoder import load_encoder, shipped_encoders
 from embedkit.encoder.views import encode_views, views_of
 from embedkit.encoder.weights import read_encoder
+from embedkit.pretraining import PretrainingSettings, TrainingSet, pretrain
 
 Pictures = NDArray[np.uint8]
 

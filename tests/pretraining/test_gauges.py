@@ -11,11 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedkit.encoder import PRETRAINING, draw_gauges, read_gauges
-from embedkit.encoder.augmentation import draw_views, random_views
-from embedkit.encoder.gauges import insert_gauges
 from embedkit.errors import UsageError
 from embedkit.image.gauges import cut_gauge, encode_gauge, find_gauges
+from embedkit.pretraining import PRETRAINING, draw_gauges, read_gauges
+from embedkit.pretraining.augmentation import draw_views, random_views
+from embedkit.pretraining.gauges import insert_gauges
 
 WHOLE = torch.eye(2, 3).unsqueeze(0)
 

@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from embedkit.encoder.monitoring import knn_accuracy
-from embedkit.encoder.training_set import read_ahead
+from embedkit.pretraining.monitoring import knn_accuracy
+from embedkit.pretraining.training_set import read_ahead
 
 
 def _naive(vectors: torch.Tensor, codes: list[int], groups: list[int], k: int) -> float:

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from embedkit.encoder import METHODS, Processes
-from embedkit.encoder.gradient_cache import backpropagate
-from embedkit.encoder.losses import nt_xent
+from embedkit.pretraining import METHODS, Processes
+from embedkit.pretraining.gradient_cache import backpropagate
+from embedkit.pretraining.losses import nt_xent
 
 from .training_process import first_step
 

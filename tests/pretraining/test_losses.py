@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from embedkit.encoder.losses import nt_xent, regression, sup_con
+from embedkit.pretraining.losses import nt_xent, regression, sup_con
 
 
 def _views(n: int, seed: int = 0) -> torch.Tensor:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from embedkit.encoder import METHODS, PretrainingSettings, TrainingSet, draw_gauges, join_processes, pretrain
-from embedkit.encoder.pretraining import _Training
-from embedkit.encoder.processes import Processes
+from embedkit.pretraining import METHODS, PretrainingSettings, TrainingSet, draw_gauges, join_processes, pretrain
+from embedkit.pretraining.processes import Processes
+from embedkit.pretraining.training import _Training
 
 SETTINGS = PretrainingSettings(epochs=3, batch_size=8, view_size=32, learning_rate=1e-3, temperature=0.2)
 

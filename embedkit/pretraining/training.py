@@ -18,18 +18,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from embedkit.encoder.augmentation import Augmentation, DrawnViews, draw_views, render_views
-from embedkit.encoder.checkpoint import load_checkpoint, save_checkpoint
 from embedkit.encoder.encoding import fastest_precision
-from embedkit.encoder.gauges import Gauges, draw_gauges
-from embedkit.encoder.gradient_cache import backpropagate
-from embedkit.encoder.methods import Method, build_method
-from embedkit.encoder.monitoring import OnlineAccuracy, PretrainingStep
 from embedkit.encoder.network import build_backbone, normalise, to_grey_batch
-from embedkit.encoder.processes import Processes, training_device
-from embedkit.encoder.training_set import TrainingSet, read_ahead
 from embedkit.encoder.weights import EncoderConfig, read_weights
 from embedkit.errors import UsageError
+from embedkit.pretraining.augmentation import Augmentation, DrawnViews, draw_views, render_views
+from embedkit.pretraining.checkpoint import load_checkpoint, save_checkpoint
+from embedkit.pretraining.gauges import Gauges, draw_gauges
+from embedkit.pretraining.gradient_cache import backpropagate
+from embedkit.pretraining.methods import Method, build_method
+from embedkit.pretraining.monitoring import OnlineAccuracy, PretrainingStep
+from embedkit.pretraining.processes import Processes, training_device
+from embedkit.pretraining.training_set import TrainingSet, read_ahead
 
 _MEAN = _STD = 0.25
 """Of the grey levels of radiographs, in [0, 1]; an encoder to start from brings its own."""

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 import torch
 
-from embedkit.encoder import Pretrained, PretrainingStep, TrainingSet, pretrain, pretraining, save_encoder
-from embedkit.encoder.augmentation import HEAD_TRAINING
-from embedkit.encoder.checkpoint import write_tensors
-from embedkit.encoder.methods import METHODS, build_method
+from embedkit.encoder import save_encoder
 from embedkit.encoder.network import build_backbone
+from embedkit.encoder.tensor_files import write_tensors
 from embedkit.errors import EmbedkitError
+from embedkit.pretraining import Pretrained, PretrainingStep, TrainingSet, pretrain
+from embedkit.pretraining import training as pretraining
+from embedkit.pretraining.augmentation import HEAD_TRAINING
+from embedkit.pretraining.methods import METHODS, build_method
 
 from .training_process import SETTINGS, make_set
 

@@ -1,6 +1,6 @@
 """The methods of pretraining: one small module each, with what it puts behind the backbone and its loss on two views.
 
-All share one training loop (`embedkit.encoder.pretraining`), which needs three things of a method: `forward`, with a
+All share one training loop (`embedkit.pretraining.training`), which needs three things of a method: `forward`, with a
 gradient; `target`, without; and `loss`, which is given both for the whole batch, whichever process computed them.
 """
 
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from embedkit.encoder.losses import nt_xent, regression, sup_con
 from embedkit.encoder.network import DIMENSION
 from embedkit.errors import UsageError
+from embedkit.pretraining.losses import nt_xent, regression, sup_con
 
 METHODS = ("simclr", "byol", "supcon", "supervised")
 NEED_REGIONS = ("supcon", "supervised")

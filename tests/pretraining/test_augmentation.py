@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from embedkit.encoder.augmentation import HEAD_TRAINING, PRETRAINING, Augmentation, _grid, random_views
+from embedkit.pretraining.augmentation import HEAD_TRAINING, PRETRAINING, Augmentation, _grid, random_views
 
 STILL = Augmentation(
     brightness=(1.0, 1.0),

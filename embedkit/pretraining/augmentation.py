@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from embedkit.encoder.gauges import Gauges, insert_gauges
+from embedkit.pretraining.gauges import Gauges, insert_gauges
 
 Range = tuple[float, float]
 

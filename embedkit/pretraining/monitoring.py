@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from embedkit.encoder.network import normalise, to_grey_batch
-from embedkit.encoder.training_set import Ints, TrainingSet
 from embedkit.encoder.weights import EncoderConfig
+from embedkit.pretraining.training_set import Ints, TrainingSet
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
