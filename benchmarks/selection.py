@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.annotate import choose_to_label, find_clusters
 from embedkit.heads import Moments, fit_head, fit_linear, number_groups, whiten
 from embedkit.indexes import Index
 from embedkit.indexes.vectors import unit
-from embedkit.quality import choose_to_label, find_clusters, rank_label_issues
+from embedkit.quality import rank_label_issues
 
 BUDGETS = (100, 300, 1000)
 CLUSTERS = (20, 50, 100)

@@ -26,7 +26,7 @@ def cluster(
 
     Fill in the column region of names.csv (leave mixed clusters empty), then `embedkit label-clusters` reads it.
     """
-    from embedkit.quality import find_clusters
+    from embedkit.annotate import find_clusters
     from embedkit.report.exports import write_clusters
 
     console = Console(as_json, quiet)

@@ -28,8 +28,8 @@ def select(
 
     Fill in the column region of selected.csv, then `embedkit label` reads it.
     """
+    from embedkit.annotate import select_images
     from embedkit.cli.loading import read_decisions
-    from embedkit.quality import select_images
     from embedkit.report.exports import write_selection
     from embedkit.review import find_consensus, settle_rows
 

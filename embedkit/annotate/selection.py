@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from embedkit.annotate.coverage import choose_by_coverage
 from embedkit.errors import UsageError
 from embedkit.heads import build_search, fit_head
 from embedkit.heads.folds import Ints
 from embedkit.heads.labels import encode_groups, encode_labels
 from embedkit.heads.moments import Floats
 from embedkit.indexes import CLUSTER, Index
-from embedkit.quality.coverage import choose_by_coverage
 from embedkit.quality.pictures import survey_pictures
 
 MOST_IMAGES = 20_000

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embedkit.annotate import find_clusters
 from embedkit.errors import UsageError
-from embedkit.quality import find_clusters
 
 
 def crowds(sizes, seed=0):

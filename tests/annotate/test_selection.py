@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embedkit.annotate import choose_to_label, select_images
+from embedkit.annotate.coverage import choose_by_coverage
 from embedkit.errors import UsageError
 from embedkit.indexes.vectors import unit
-from embedkit.quality import choose_to_label, select_images
-from embedkit.quality.coverage import choose_by_coverage
 
-from .conftest import Archive, MemoryIndex, draw_blank
+from ..quality.conftest import Archive, MemoryIndex, draw_blank
 
 
 def gain_naively(near, row, weights, reached):
@@ -115,7 +115,7 @@ def test_the_same_index_gives_the_same_choice(archive: Archive):
 
 
 def test_of_many_images_some_stand_for_all(archive: Archive, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("embedkit.quality.selection.MOST_IMAGES", 40)
+    monkeypatch.setattr("embedkit.annotate.selection.MOST_IMAGES", 40)
     index = _without_labels(archive, keep=60)
     found = select_images(index, 160)
     assert found.candidates + found.unusable == 40
