@@ -27,7 +27,7 @@ def cluster(
     Fill in the column region of names.csv (leave mixed clusters empty), then `embedkit label-clusters` reads it.
     """
     from embedkit.annotate import find_clusters
-    from embedkit.report.exports import write_clusters
+    from embedkit.export import write_clusters
 
     console = Console(as_json, quiet)
     opened = console.open_index(index)

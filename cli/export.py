@@ -13,8 +13,8 @@ from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath,
 
 if TYPE_CHECKING:
     from embedkit.dicom import Vocabulary
+    from embedkit.export import CohortRules, Export, LeftOut
     from embedkit.indexes import Index
-    from embedkit.report.exports import CohortRules, Export, LeftOut
 
 _TABLES = (".csv", ".parquet")
 
@@ -67,7 +67,7 @@ def export(
     """Write decisions and labels for other systems: tables, DICOM copies and reports, datasets, cohorts."""
     from embedkit.dicom import Vocabulary
     from embedkit.errors import UsageError
-    from embedkit.report.exports import CohortRules
+    from embedkit.export import CohortRules
 
     tables, cohorts = out or [], cohort or []
     folders = [folder for folder in (dicom, sr, label_studio, fiftyone) if folder]
@@ -144,7 +144,7 @@ class _Exports:
     def prepare(self, files: list[Path], folders: list[Path]) -> None:
         """Refuse what may not be replaced before anything is written; clear away what killed exports left."""
         from embedkit.errors import UsageError
-        from embedkit.report.exports import check_output, remove_leftovers
+        from embedkit.export import check_output, remove_leftovers
 
         for path, times in Counter(path.resolve() for path in (*files, *folders)).items():
             if times > 1:
@@ -171,7 +171,7 @@ class _Exports:
                 self._console.note(f"--region {region}: no image of the index has this label")
 
     def write_decisions(self, path: Path) -> None:
-        from embedkit.report.exports import tabulate_decisions, write_table
+        from embedkit.export import tabulate_decisions, write_table
 
         table = tabulate_decisions(self._opened, self._latest)
         write_table(path, table)
@@ -179,7 +179,7 @@ class _Exports:
         self._written.append((path, table.num_rows, "decisions"))
 
     def write_copies(self, folder: Path, *, new_uids: bool) -> None:
-        from embedkit.report.exports import write_corrected
+        from embedkit.export import write_corrected
 
         with self._console.progress("Correcting") as advance:
             done = write_corrected(
@@ -195,7 +195,7 @@ class _Exports:
         self._note(folder, done, "corrected copies")
 
     def write_reports(self, folder: Path) -> None:
-        from embedkit.report.exports import write_structured_reports
+        from embedkit.export import write_structured_reports
 
         with self._console.progress("Reporting") as advance:
             done = write_structured_reports(
@@ -220,7 +220,7 @@ class _Exports:
         rules: CohortRules,
     ) -> None:
         """What needs the model's word, after what reviewers agreed on."""
-        from embedkit.report.exports import list_cohort, write_fiftyone, write_label_studio, write_table
+        from embedkit.export import list_cohort, write_fiftyone, write_label_studio, write_table
         from embedkit.review import find_open_issues
 
         self._console.note("ranking the images")
@@ -250,7 +250,7 @@ class _Exports:
         self._left_out += done.left_out
 
     def show(self) -> None:
-        from embedkit.report.exports import LEFT_OUT
+        from embedkit.export import LEFT_OUT
 
         written = [{"path": str(path), "count": count, "of": what} for path, count, what in self._written]
         left_out = [{"image_id": one.image_id, "reason": one.reason} for one in self._left_out]

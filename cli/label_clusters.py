@@ -27,8 +27,8 @@ def label_clusters(
     """
     from embedkit.cli.label import show_added
     from embedkit.cli.loading import read_decisions, read_names
+    from embedkit.export import MEMBERS, spread_names
     from embedkit.indexes import CLUSTER, add_labels
-    from embedkit.report.exports import MEMBERS, spread_names
     from embedkit.review import find_consensus
 
     labels = spread_names(read_names(names, "cluster", CLUSTER, index, vocabulary), names.with_name(MEMBERS))

@@ -30,7 +30,7 @@ def select(
     """
     from embedkit.annotate import select_images
     from embedkit.cli.loading import read_decisions
-    from embedkit.report.exports import write_selection
+    from embedkit.export import write_selection
     from embedkit.review import find_consensus, settle_rows
 
     console = Console(as_json, quiet)

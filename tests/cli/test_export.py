@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..report.archive import CANARY, Archive, write_archive
+from ..export.archive import CANARY, Archive, write_archive
 from .test_commands import run
 
 

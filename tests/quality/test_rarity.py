@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from embedkit.cli.find_label_issues import document_of
+from embedkit.export.predictions import read_predictions
 from embedkit.quality import ISSUES, find_label_issues, rank_label_issues
 from embedkit.quality.rarity import find_rare_labels
 from embedkit.quality.table import read_issues
-from embedkit.report.exports.predictions import read_predictions
 from embedkit.report.issues_page import issues_page
 from embedkit.report.suspicion import read_suspicion
 from embedkit.review import list_suspects, read_suspects

@@ -13,8 +13,8 @@ from pydicom import Dataset
 
 from embedkit.dicom import Vocabulary
 from embedkit.dicom.header import silence
+from embedkit.export import Export, write_structured_reports
 from embedkit.indexes import EmbedSettings, embed
-from embedkit.report.exports import Export, write_structured_reports
 from embedkit.review import Decisions, find_consensus
 
 from ..indexes.conftest import TinyEncoder

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from embedkit.dicom import Vocabulary
 from embedkit.errors import RejectedFile
+from embedkit.export.dicom_copy import correct
+from embedkit.export.folders import keep_away_from_originals, whole_folder
+from embedkit.export.outputs import Export, LeftOut, OnProgress, say_nothing, write_table
+from embedkit.export.sources import read_source
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
-from embedkit.report.exports.dicom_copy import correct
-from embedkit.report.exports.folders import keep_away_from_originals, whole_folder
-from embedkit.report.exports.outputs import Export, LeftOut, OnProgress, say_nothing, write_table
-from embedkit.report.exports.sources import read_source
 from embedkit.review import Consensus, correct_labels
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from embedkit.errors import UsageError
-from embedkit.report.exports.folders import check_output, remove_leftovers, whole_folder
+from embedkit.export.folders import check_output, remove_leftovers, whole_folder
 
 WRITE = """
-import sys, time; from pathlib import Path; from embedkit.report.exports.folders import whole_folder
+import sys, time; from pathlib import Path; from embedkit.export.folders import whole_folder
 with whole_folder(Path(sys.argv[1])) as place:
     (place / "copy.dcm").write_text("a patient's"); print("there", flush=True); time.sleep(60)
 """

@@ -14,11 +14,11 @@ import numpy as np
 from embedkit.annotate import Clusters
 from embedkit.dicom import Label
 from embedkit.errors import UsageError
+from embedkit.export.folders import whole_folder
 from embedkit.heads.folds import Ints
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
 from embedkit.report.contact_sheet import encode_png, picture_rows
-from embedkit.report.exports.folders import whole_folder
 from embedkit.report.files import write_csv
 
 SELECTED, NAMES, MEMBERS = "selected.csv", "names.csv", "members.csv"

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from embedkit.export.decision_table import group_readings
+from embedkit.export.folders import whole_folder
+from embedkit.export.predictions import Prediction, read_predictions
 from embedkit.image.picture import encode_picture
 from embedkit.indexes import Index
 from embedkit.indexes.storage import Put, make_folder, write_atomically, write_bytes
 from embedkit.quality import IssueTable
-from embedkit.report.exports.decision_table import group_readings
-from embedkit.report.exports.folders import whole_folder
-from embedkit.report.exports.predictions import Prediction, read_predictions
 from embedkit.report.page import encode_webp
 from embedkit.review import Decision, find_consensus, outcome_of
 

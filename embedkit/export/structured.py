@@ -16,12 +16,12 @@ from pydicom.uid import generate_uid
 from embedkit.dicom import Vocabulary
 from embedkit.dicom.header import Header, silence
 from embedkit.errors import RejectedFile
+from embedkit.export.coding import OWN_SCHEME, code_region
+from embedkit.export.folders import keep_away_from_originals, whole_folder
+from embedkit.export.outputs import Export, LeftOut, OnProgress, say_nothing
+from embedkit.export.sources import read_source
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
-from embedkit.report.exports.coding import OWN_SCHEME, code_region
-from embedkit.report.exports.folders import keep_away_from_originals, whole_folder
-from embedkit.report.exports.outputs import Export, LeftOut, OnProgress, say_nothing
-from embedkit.report.exports.sources import read_source
 from embedkit.review import Consensus
 
 _OF_THE_STUDY = (  # Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), as the source has them

@@ -25,8 +25,8 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from embedkit.dicom import Vocabulary
 from embedkit.dicom.header import Header, silence
 from embedkit.errors import RejectedFile
+from embedkit.export.coding import code_region
 from embedkit.reasons import reject
-from embedkit.report.exports.coding import code_region
 
 _REGION = ("AnatomicRegionSequence", "BodyPartExamined", "PrimaryAnatomicStructureSequence")
 """What says which region it is. The last names a part of the first (PS3.3 10.5): it goes where that changes."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from embedkit.export.predictions import Prediction, read_predictions
 from embedkit.indexes import Index
 from embedkit.quality import IssueTable
-from embedkit.report.exports.predictions import Prediction, read_predictions
 from embedkit.review import Consensus
 
 SCHEMA = pa.schema(

@@ -16,9 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedkit.dicom import Vocabulary, labels_from_csv
-from embedkit.quality import IssueTable
-from embedkit.quality.table import SCHEMA
-from embedkit.report.exports import (
+from embedkit.export import (
     CohortRules,
     list_cohort,
     tabulate_decisions,
@@ -26,6 +24,8 @@ from embedkit.report.exports import (
     write_label_studio,
     write_table,
 )
+from embedkit.quality import IssueTable
+from embedkit.quality.table import SCHEMA
 from embedkit.review import Decision, Decisions, find_consensus
 
 from .archive import CANARY, Archive, write_archive
