@@ -11,10 +11,11 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from embedkit.dicom import FoundFile, ReadingOptions, load_content, read_content
+from embedkit.dicom import ReadingOptions, load_content, read_content
 from embedkit.dicom.codecs.choice import CODECS
 from embedkit.dicom.codecs.compiled import CompiledDecoder
 from embedkit.dicom.header import read_header, silence
+from embedkit.sources import FoundFile
 
 _TURNS = 5
 

@@ -61,7 +61,8 @@ def find_settled(files: pa.Table, shards: Sequence[Shard], attempt: Attempt, cod
         bool,
     )
     ended = pc.is_in(files["reason"], value_set=texts(_ENDED))
-    scarce = pc.and_(pc.equal(files["reason"], _SCARCE), pc.not_equal(files["content_blake3"], ""))
+    unread = pc.is_in(files["content_blake3"], value_set=texts([""]))
+    scarce = pc.and_not(pc.is_in(files["reason"], value_set=texts([_SCARCE])), unread)
     ends = np.cumsum([shard.rows for shard in shards], dtype=np.int64)
     limited = np.flatnonzero(to_flags(pc.or_(ended, scarce)))
     settled = np.zeros(len(files), bool)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from embedkit.indexes.checked_files import Bytes, CheckedFile, Tell, open_checked, say_nothing, tell_unusable
-from embedkit.indexes.columns import flags, numbers, to_flags, to_numbers, whole
+from embedkit.indexes.columns import flags, numbers, texts, to_flags, to_numbers, whole
 from embedkit.indexes.manifest import Manifest, labels_name, table_name
 from embedkit.indexes.rows import BAD_VECTOR, read_live_rows
 from embedkit.indexes.shards import FACTS_SCHEMA
@@ -74,7 +74,8 @@ class ImageTable:
         import pyarrow.compute as pc  # noqa: PLC0415 (who finds the table made needs none of it, and it takes long)
 
         files = self.rejected.filter(flags(_begin_files(self.rejected["path"]))).select(["path", "reason"])
-        torn = files["path"].filter(pc.equal(files["reason"], BAD_VECTOR))  # only such a one may have other frames
+        may_be_torn = pc.is_in(files["reason"], value_set=texts([BAD_VECTOR]))  # only such a one may have other frames
+        torn = files["path"].filter(may_be_torn)
         shown = self.images["path"].filter(pc.is_in(self.images["path"], value_set=whole(torn))) if len(torn) else torn
         return files.filter(pc.invert(pc.is_in(files["path"], value_set=whole(shown))))
 

@@ -61,7 +61,7 @@ def test_library_loads_no_compiler(tools, tmp_path):
     file = tmp_path / "a.dcm"
     file.write_bytes(tools.dicom(np.random.default_rng(0).integers(0, 4096, (3000, 2500), np.uint16), JPEG + "80", 12))
     program = (
-        "import sys; from pathlib import Path; from embedkit.dicom import *; "
+        "import sys; from pathlib import Path; from embedkit.dicom import *; from embedkit.sources import FoundFile; "
         "from embedkit.dicom.codecs.compiled import CompiledDecoder; CompiledDecoder.numba_is_there = True; "
         f"read_file(FoundFile(Path({str(file)!r})), ReadingOptions(codecs=sys.argv[1])); print('numba' in sys.modules)"
     )
