@@ -94,14 +94,15 @@ def run_stages(folder: Path) -> tuple[dict[str, float], int]:
     import cv2
     import numpy as np
 
-    from embedkit.dicom import ReadingOptions, Vocabulary, load_content, read_content
+    from embedkit.dicom import load_content, read_content
     from embedkit.encoder import load_encoder
     from embedkit.errors import RejectedFile
-    from embedkit.image import clean, encode_picture
+    from embedkit.image import PreparationOptions, clean, encode_picture
+    from embedkit.labels import Vocabulary
     from embedkit.sources import find_files
 
     cv2.setNumThreads(1)
-    options, seconds, pictures = ReadingOptions(vocabulary=Vocabulary.load()), defaultdict[str, float](float), []
+    options, seconds, pictures = PreparationOptions(vocabulary=Vocabulary.load()), defaultdict[str, float](float), []
 
     @contextmanager
     def stage(name: str) -> Iterator[None]:
@@ -136,13 +137,14 @@ def profile_reading(folder: Path, functions: int = 12) -> str:
     """The functions that take most of what a worker does with the files, one after the other, as text."""
     import cv2
 
-    from embedkit.dicom import ReadingOptions, Vocabulary, read_file
+    from embedkit.dicom import read_file
     from embedkit.errors import RejectedFile
-    from embedkit.image import clean, encode_picture
+    from embedkit.image import PreparationOptions, clean, encode_picture
+    from embedkit.labels import Vocabulary
     from embedkit.sources import find_files
 
     cv2.setNumThreads(1)
-    options, profile = ReadingOptions(vocabulary=Vocabulary.load()), cProfile.Profile(time.process_time)
+    options, profile = PreparationOptions(vocabulary=Vocabulary.load()), cProfile.Profile(time.process_time)
     profile.enable()
     for found in find_files([folder]):
         with suppress(RejectedFile):

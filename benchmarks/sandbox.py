@@ -17,8 +17,9 @@ from unittest.mock import patch
 
 from turns import Run, multiplied, run_command, take_turns
 
-from embedkit.dicom import ReadingOptions, Vocabulary
+from embedkit.image import PreparationOptions
 from embedkit.indexes.preparation import Prepared, prepare_rows
+from embedkit.labels import Vocabulary
 from embedkit.sources import FoundFile, find_files
 from embedkit.workers import WorkerPool
 from embedkit.workers.fork_server import KEEP_MEMORY
@@ -42,7 +43,7 @@ def run_worker(folder: Path) -> tuple[float, int]:
 
 
 def _prepare() -> Prepare:
-    return partial(prepare_rows, options=ReadingOptions(vocabulary=Vocabulary.load()))
+    return partial(prepare_rows, options=PreparationOptions(vocabulary=Vocabulary.load()))
 
 
 def _time(outcomes: Iterator[Prepared]) -> tuple[float, int]:

@@ -26,8 +26,8 @@ from embedkit.cli.options import (
 from embedkit.workers import start_ahead
 
 if TYPE_CHECKING:
-    from embedkit.dicom import LabelTable
     from embedkit.indexes import EmbedReport
+    from embedkit.labels import LabelTable
 
 
 def embed(

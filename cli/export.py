@@ -12,9 +12,9 @@ from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet, RankingSpace, VocabularyFile
 
 if TYPE_CHECKING:
-    from embedkit.dicom import Vocabulary
     from embedkit.export import CohortRules, Export, LeftOut
     from embedkit.indexes import Index
+    from embedkit.labels import Vocabulary
 
 _TABLES = (".csv", ".parquet")
 
@@ -65,9 +65,9 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write decisions and labels for other systems: tables, DICOM copies and reports, datasets, cohorts."""
-    from embedkit.dicom import Vocabulary
     from embedkit.errors import UsageError
     from embedkit.export import CohortRules
+    from embedkit.labels import Vocabulary
 
     tables, cohorts = out or [], cohort or []
     folders = [folder for folder in (dicom, sr, label_studio, fiftyone) if folder]

@@ -72,8 +72,8 @@ def _find(
     import numpy as np
 
     from embedkit.cli.loading import check_regions
-    from embedkit.dicom import Vocabulary
     from embedkit.image.gauges import find_gauges
+    from embedkit.labels import Vocabulary
 
     opened = console.open_index(index)
     given = opened.images["region"].to_pylist()

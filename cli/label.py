@@ -44,9 +44,9 @@ def label(
     """
     from embedkit.cli.labels import TableLabels, labels_document, show_labels
     from embedkit.cli.loading import read_names
-    from embedkit.dicom import Vocabulary, is_selection
     from embedkit.errors import UsageError
     from embedkit.indexes import ANNOTATOR, add_labels, label_images
+    from embedkit.labels import Vocabulary, is_selection
 
     if (table is None) != drop_labels:
         raise UsageError("nothing-to-do", "name a table of labels, or give --drop-labels alone")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from embedkit.cli.console import Console
 
 if TYPE_CHECKING:
-    from embedkit.dicom import LabelTable, Vocabulary
     from embedkit.indexes import LabelReport
+    from embedkit.labels import LabelTable, Vocabulary
     from embedkit.review.readings import AddedReadings, Reading
 
 _SHOWN = 5
@@ -34,7 +34,7 @@ class TableLabels:
     @classmethod
     def read(cls, path: Path, vocabulary: Vocabulary, path_map: Sequence[str]) -> TableLabels:
         """Read a table; raises UsageError."""
-        from embedkit.dicom import labels_from_csv
+        from embedkit.labels import labels_from_csv
         from embedkit.review.readings import read_readings
 
         pairs = [_read_pair(text) for text in path_map]

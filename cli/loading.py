@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom import Label, ReadingOptions, Vocabulary, read_annotations
 from embedkit.dicom.codecs.choice import Codecs, codecs_of_environment
 from embedkit.errors import EncoderError, RejectedFile, UsageError
-from embedkit.image import prepare_file
+from embedkit.image import PreparationOptions, prepare_file
+from embedkit.labels import Label, Vocabulary, read_annotations
 from embedkit.reasons import INCOMPLETE
 from embedkit.sources import find_files
 from embedkit.workers import WorkerPool
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from embedkit.review import Decision
 
 
-def reading_options(vocabulary: Path | None, modalities: Sequence[str] | None, codecs: Codecs | None) -> ReadingOptions:
+def reading_options(
+    vocabulary: Path | None, modalities: Sequence[str] | None, codecs: Codecs | None
+) -> PreparationOptions:
     """What `--vocabulary`, `--modality` and `--codecs` say."""
     more = frozenset(name.upper() for name in modalities or ())
-    return ReadingOptions(
-        modalities=ReadingOptions.modalities | more,
+    return PreparationOptions(
+        modalities=PreparationOptions.modalities | more,
         vocabulary=Vocabulary.load(vocabulary),
         codecs=codecs or codecs_of_environment(),
     )
@@ -139,7 +141,7 @@ class LooseImage:
 
 
 def read_images(
-    sources: Sequence[Path], reading: ReadingOptions, workers: int | None = None
+    sources: Sequence[Path], reading: PreparationOptions, workers: int | None = None
 ) -> Iterator[LooseImage | tuple[Path, str]]:
     """Read files as `embed` does, in worker processes; for a rejected file its path and reason."""
     with WorkerPool(partial(prepare_file, options=reading), workers=workers) as pool:

@@ -35,7 +35,7 @@ def review(
     quiet: Quiet = False,
 ) -> None:
     """Judge the suspects on a local page, one after another; decisions are saved as they are made."""
-    from embedkit.dicom import Vocabulary
+    from embedkit.labels import Vocabulary
     from embedkit.review import ReviewSettings, serve_review
 
     console = Console(as_json, quiet)

@@ -43,8 +43,8 @@ def verify(
 
 
 def _check_decisions(index: Path, vocabulary: Path | None) -> list[str]:
-    from embedkit.dicom import Vocabulary
     from embedkit.errors import IndexFolderError
+    from embedkit.labels import Vocabulary
     from embedkit.review import Decisions
 
     try:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from embedkit.dicom import InstanceFacts, LabelTable, ReadingOptions
+from embedkit.dicom import InstanceFacts
 from embedkit.dicom.codecs.choice import Codecs
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import IndexFolderError, UsageError
+from embedkit.image import PreparationOptions
 from embedkit.indexes import catalogue
 from embedkit.indexes.attempts import Attempt, find_settled
 from embedkit.indexes.catalogue import Catalogue, is_gone
@@ -38,6 +38,8 @@ from embedkit.indexes.rows import VANISHED
 from embedkit.indexes.shard_queue import ShardQueue
 from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
+from embedkit.labels import LabelTable
+from embedkit.labels.vocabulary import Vocabulary
 from embedkit.sources import FoundFile, find_files
 from embedkit.workers import WorkerPool
 
@@ -49,7 +51,7 @@ Pool = WorkerPool[FoundFile, Prepared]
 
 @dataclass(frozen=True)
 class EmbedSettings:
-    """How to embed; what to read is said by `ReadingOptions`."""
+    """How to embed; what to read is said by `PreparationOptions`."""
 
     workers: int | None = None
     """Worker processes; None for one a core."""
@@ -79,7 +81,7 @@ def embed(
     encoders: Sequence[Encoder],
     labels: LabelTable | LabelSource | None = None,
     replace_labels: bool = False,
-    reading: ReadingOptions | None = None,
+    reading: PreparationOptions | None = None,
     settings: EmbedSettings | None = None,
     on_progress: ReportProgress | None = None,
 ) -> EmbedReport:
@@ -115,7 +117,7 @@ def embed(
         raise UsageError("no-encoder", "name at least one encoder")
     spaces = {encoder.name: space_of(encoder) for encoder in encoders}
     present, gone = _check_sources(sources, Path(index_path), forget=bool(settings and settings.forget_vanished))
-    reading, settings = reading or ReadingOptions(vocabulary=Vocabulary.load()), settings or EmbedSettings()
+    reading, settings = reading or PreparationOptions(vocabulary=Vocabulary.load()), settings or EmbedSettings()
     seconds: dict[str, float] = {}
     with open_writer(Path(index_path)) as writer:
         with _timed(seconds, "fill"):
@@ -169,14 +171,14 @@ def _count_known(index_path: Path, source: Path) -> int:
     return Catalogue(table).count_under([root]) if is_gone(root) else 0
 
 
-def _worker_pool(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSettings) -> Pool:
+def _worker_pool(writer: IndexWriter, reading: PreparationOptions, settings: EmbedSettings) -> Pool:
     prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key))
     return WorkerPool(
         prepare, workers=settings.workers, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s
     )
 
 
-def _read_catalogue(writer: IndexWriter, reading: ReadingOptions, settings: EmbedSettings) -> Catalogue:
+def _read_catalogue(writer: IndexWriter, reading: PreparationOptions, settings: EmbedSettings) -> Catalogue:
     table = read_columns(writer.folder, writer.manifest, catalogue.COLUMNS)
     return Catalogue(
         table,

@@ -15,10 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedkit.dicom.label_matching import KnownFile, MatchedLabels, UnmatchedRow, match_labels
-from embedkit.dicom.label_table import LabelTable
-from embedkit.dicom.labels import Label
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.indexes.catalogue import is_under
 from embedkit.indexes.columns import flags
 from embedkit.indexes.derived import refresh_table
@@ -36,6 +32,10 @@ from embedkit.indexes.overlay import (
 from embedkit.indexes.paths import possible_texts, text_path
 from embedkit.indexes.rows import read_live_rows
 from embedkit.indexes.writer import IndexWriter, open_existing
+from embedkit.labels.header import Label
+from embedkit.labels.matching import KnownFile, MatchedLabels, UnmatchedRow, match_labels
+from embedkit.labels.table import LabelTable
+from embedkit.labels.vocabulary import Vocabulary
 
 _COLUMNS = ("image_id", "path", "reason", "sop_instance_uid", "region", "given", "region_source", "patient")
 

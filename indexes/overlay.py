@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedkit.dicom.facts import hash_patient
-from embedkit.dicom.labels import Label, label_from_folder
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.indexes.columns import texts, whole
 from embedkit.indexes.shards import read_table, write_table
+from embedkit.labels.header import Label, label_from_folder
+from embedkit.labels.vocabulary import Vocabulary
 
 LabelSource = Callable[[str, Path], Label | None]
 """Gives the label of an image by its `image_id` and path, or None where it has none to give."""

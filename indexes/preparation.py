@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom import InstanceFacts, ReadingOptions
-from embedkit.image import PreparedFile, encode_picture, prepare_file
+from embedkit.dicom import InstanceFacts
+from embedkit.image import PreparationOptions, PreparedFile, encode_picture, prepare_file
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.paths import path_text
 from embedkit.sources import FoundFile
@@ -16,7 +16,7 @@ Prepared = tuple[list[ImageRow], Pictures]
 NO_PICTURES: Pictures = np.empty((0, 256, 256), np.uint8)
 
 
-def prepare_rows(found: FoundFile, options: ReadingOptions) -> Prepared:
+def prepare_rows(found: FoundFile, options: PreparationOptions) -> Prepared:
     """Read one file; return its rows, and the pictures (n, 256, 256) of those that have one, in the same order."""
     if found.reason:
         return [rejected_row(found, found.reason)], NO_PICTURES

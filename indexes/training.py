@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedkit.dicom.label_table import column_names, find_column, read_rows
 from embedkit.errors import UsageError
 from embedkit.image import PICTURE_SIDE
 from embedkit.indexes.index import Index
 from embedkit.indexes.storage import plain_errors
+from embedkit.labels.table import column_names, find_column, read_rows
 from embedkit.pretraining.training_set import TrainingSet
 
 

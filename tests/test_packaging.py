@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import REPOSITORY
 
-MEMBERS = ("embedkit/cli/app.py", "embedkit/indexes/index.py", "embedkit/dicom/regions.toml", "embedkit/py.typed")
+MEMBERS = ("embedkit/cli/app.py", "embedkit/indexes/index.py", "embedkit/labels/regions.toml", "embedkit/py.typed")
 
 
 def _configured() -> dict[str, str]:

@@ -33,8 +33,8 @@ from pydicom.uid import (
 from embedkit.demo.anatomy import REGIONS
 from embedkit.demo.drawing import draw_radiograph
 from embedkit.dicom.header import silence
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
+from embedkit.labels.vocabulary import Vocabulary
 
 Grey = NDArray[np.uint8]
 T = TypeVar("T")

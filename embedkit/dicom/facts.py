@@ -5,14 +5,12 @@ from __future__ import annotations
 import hmac
 import re
 
-from embedkit.dicom.claims import coded_view
 from embedkit.dicom.header import Header
 from embedkit.dicom.identifiers import WITHHELD, Identifiers
 from embedkit.dicom.instance import InstanceFacts
-from embedkit.dicom.labels import Label, label_of
 from embedkit.dicom.layout import PixelLayout
 from embedkit.dicom.spelling import fold
-from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.dicom.views import coded_view
 
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _SIDES = {
@@ -25,11 +23,8 @@ _SIDES = {
 """Words that a side is named by, folded; the standard has L, R, B and U (PS3.3 C.7.3.1, C.8.11.5)."""
 
 
-def read_facts(
-    header: Header, layout: PixelLayout, *, patient_key: bytes, vocabulary: Vocabulary | None
-) -> InstanceFacts:
-    """Read the facts of one SOP instance; without a `vocabulary` no label is looked for."""
-    label = Label("", "", "") if vocabulary is None else label_of(header.dataset, vocabulary)
+def read_facts(header: Header, layout: PixelLayout, *, patient_key: bytes) -> InstanceFacts:
+    """Read the facts of one SOP instance, all but its label (`embedkit.labels`)."""
     identifiers = Identifiers(header.dataset)
 
     def kept(keyword: str, longest: int = 64) -> str:
@@ -45,9 +40,6 @@ def read_facts(
         transfer_syntax_uid=header.transfer_syntax,
         modality=header.text("Modality", longest=16),
         patient=patient_hash(header, patient_key),
-        region=label.region,
-        given=label.given,
-        region_source=label.source,
         view=kept("ViewPosition", 16) or coded_view(header),
         laterality=_side(kept("ImageLaterality", 16) or kept("Laterality", 16)),
         rows=layout.rows,

@@ -11,7 +11,6 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from embedkit.dicom.claims import find_disagreements
 from embedkit.dicom.codecs.choice import Codecs, check_codecs, codecs_of_environment
 from embedkit.dicom.facts import read_facts
 from embedkit.dicom.frames import FrameReader
@@ -24,7 +23,6 @@ from embedkit.dicom.layout import PixelLayout
 from embedkit.dicom.photometric import contradicts_pixels
 from embedkit.dicom.plain_images import read_plain_image
 from embedkit.dicom.presentation import pixel_aspect, read_presentation
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.reasons import reject
 from embedkit.sources.folder import FoundFile
 
@@ -43,8 +41,6 @@ class ReadingOptions:
     modalities: frozenset[str] = frozenset({"CR", "DX", "RG"})
     patient_key: bytes = b""
     """The key of the patient hashes; it stays with the index."""
-    vocabulary: Vocabulary | None = None
-    """Maps labels of the header to regions; None leaves labels unread."""
     target_side: int | None = 512
     """Frames are reduced to no less than this on their longer side; None gives them whole."""
     max_file_bytes: int = 1 << 30
@@ -76,6 +72,8 @@ class ReadFile:
     """Display grey (height, width), 255 is white, one array a frame."""
     notes: tuple[str, ...] = ()
     """Codes of `reasons.NOTES`: what was odd."""
+    header: Header | None = field(default=None, repr=False)
+    """What labels are read from; None for a file that is no DICOM."""
 
 
 def read_file(found: FoundFile, options: ReadingOptions) -> ReadFile:
@@ -174,21 +172,20 @@ def _read_dicom(content: FileContent, kind: FileKind, options: ReadingOptions) -
     opened = open_dicom(content, kind, options)
     aspect = pixel_aspect(opened.header)
     frames = tuple(_make_square(to_display(frame, opened.presentation), aspect) for frame in opened.frames)
-    key, vocabulary = options.patient_key, options.vocabulary
-    facts = read_facts(opened.header, opened.frames.layout, patient_key=key, vocabulary=vocabulary)
+    facts = read_facts(opened.header, opened.frames.layout, patient_key=options.patient_key)
     bare = kind is FileKind.BARE_DICOM
     notes = ["no-preamble"] if bare else []
     notes += ["executable-preamble"] if not bare and content.data.startswith(_EXECUTABLE) else []
     if contradicts_pixels(opened.header, opened.layout.photometric, opened.layout.samples):
         notes.append("photometric-differs")
-    notes += [*opened.frames.notes, *find_disagreements(opened.header)]
+    notes += [*opened.frames.notes]
     if opened.header.text("BurnedInAnnotation").upper() == "YES":
         notes.append("burned-in-annotation")
     facts = replace(facts, frames=len(frames))
     if not facts.sop_instance_uid:
         facts = replace(facts, sop_instance_uid=make_uid(content.blake3))
         notes.append("made-uid")
-    return ReadFile(facts, content.blake3, frames, tuple(notes))
+    return ReadFile(facts, content.blake3, frames, tuple(notes), opened.header)
 
 
 def _make_square(grey: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from embedkit.annotate import Clusters
-from embedkit.dicom import Label
 from embedkit.errors import UsageError
 from embedkit.export.folders import whole_folder
 from embedkit.heads.folds import Ints
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
+from embedkit.labels import Label
 from embedkit.report.contact_sheet import encode_png, picture_rows
 from embedkit.report.files import write_csv
 

@@ -6,7 +6,7 @@ from functools import cache
 
 from pydicom.sr.coding import Code
 
-from embedkit.dicom import Vocabulary
+from embedkit.labels import Vocabulary
 
 OWN_SCHEME = "99EMBEDKIT"
 """For what has no SNOMED CT code: verdicts, and regions of a site's own. "99" begins a local scheme (PS3.16 8.2)."""

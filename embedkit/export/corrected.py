@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from embedkit.dicom import Vocabulary
 from embedkit.errors import RejectedFile
 from embedkit.export.dicom_copy import correct
 from embedkit.export.folders import keep_away_from_originals, whole_folder
@@ -17,6 +16,7 @@ from embedkit.export.outputs import Export, LeftOut, OnProgress, say_nothing, wr
 from embedkit.export.sources import read_source
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
+from embedkit.labels import Vocabulary
 from embedkit.review import Consensus, correct_labels
 
 

@@ -22,10 +22,10 @@ from pydicom.sr.coding import Code
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, generate_uid
 
-from embedkit.dicom import Vocabulary
 from embedkit.dicom.header import Header, silence
 from embedkit.errors import RejectedFile
 from embedkit.export.coding import code_region
+from embedkit.labels import Vocabulary
 from embedkit.reasons import reject
 
 _REGION = ("AnatomicRegionSequence", "BodyPartExamined", "PrimaryAnatomicStructureSequence")

@@ -13,7 +13,6 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
-from embedkit.dicom import Vocabulary
 from embedkit.dicom.header import Header, silence
 from embedkit.errors import RejectedFile
 from embedkit.export.coding import OWN_SCHEME, code_region
@@ -22,6 +21,7 @@ from embedkit.export.outputs import Export, LeftOut, OnProgress, say_nothing
 from embedkit.export.sources import read_source
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
+from embedkit.labels import Vocabulary
 from embedkit.review import Consensus
 
 _OF_THE_STUDY = (  # Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), as the source has them

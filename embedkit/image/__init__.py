@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from embedkit.image.border import trim_frame
     from embedkit.image.negative import frame_negative
     from embedkit.image.picture import PICTURE_SIDE, PREPROCESSING_VERSION, clean, decode_picture, encode_picture
-    from embedkit.image.preparation import PreparedFile, prepare_file
+    from embedkit.image.preparation import PreparationOptions, PreparedFile, prepare_file
     from embedkit.image.rotation import tilt_of, upright
 
 _MODULES = {
     "PICTURE_SIDE": "picture",
     "PREPROCESSING_VERSION": "picture",
+    "PreparationOptions": "preparation",
     "PreparedFile": "preparation",
     "clean": "picture",
     "decode_picture": "picture",
@@ -30,6 +31,7 @@ _MODULES = {
 __all__ = [
     "PICTURE_SIDE",
     "PREPROCESSING_VERSION",
+    "PreparationOptions",
     "PreparedFile",
     "clean",
     "decode_picture",

@@ -12,6 +12,8 @@ from embedkit.dicom.instance import InstanceFacts
 from embedkit.dicom.reading import FileContent, ReadFile, ReadingOptions, load_content, read_content
 from embedkit.errors import RejectedFile
 from embedkit.image.picture import clean
+from embedkit.labels.reading import read_labels
+from embedkit.labels.vocabulary import Vocabulary
 from embedkit.reasons import reject
 from embedkit.sources.folder import FoundFile
 from embedkit.workers.memory import check_memory
@@ -32,14 +34,25 @@ class PreparedFile:
     notes: tuple[str, ...] = ()
 
 
-def prepare_file(found: FoundFile, options: ReadingOptions) -> PreparedFile:
-    """Read a file and clean its frames. A file that cannot become a picture comes back with the reason."""
+@dataclass(frozen=True)
+class PreparationOptions(ReadingOptions):
+    """What is taken, the limits within which it is read, and how its label is found."""
+
+    vocabulary: Vocabulary | None = None
+    """Maps labels of the header to regions; None leaves labels unread."""
+
+
+def prepare_file(found: FoundFile, options: PreparationOptions) -> PreparedFile:
+    """Read a file and its label, and clean its frames.
+
+    A file that cannot become a picture comes back with the reason.
+    """
     cv2.setNumThreads(1)  # one process a core is parallel enough
     digest = ""
     try:
         content = load_content(found, options)
         digest = content.blake3
-        read = _read(content, options)
+        read = read_labels(_read(content, options), options.vocabulary)
     except RejectedFile as rejection:
         return PreparedFile(digest, None, reason=rejection.reason)
     pictures = tuple(clean(frame) for frame in read.frames)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from embedkit.dicom.spelling import fold
-from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.labels.vocabulary import Vocabulary
 
 _FEW_IMAGES = 20
 """As many as a study has: a slip of the pen is often on each of them."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedkit.dicom.label_table import column_names, read_rows, wrong_table
+from embedkit.labels.table import column_names, read_rows, wrong_table
 from embedkit.review.decision import KEEP, LONGEST_NOTE, OUT_OF_DOMAIN, RELABEL, UNUSABLE, is_name
 from embedkit.review.decisions import Decisions
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from embedkit.demo import REGIONS, draw_radiograph
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.image import clean
+from embedkit.labels.vocabulary import Vocabulary
 
 
 def test_the_regions_are_the_first_fourteen_of_the_vocabulary() -> None:

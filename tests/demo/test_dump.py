@@ -11,10 +11,9 @@ import pydicom
 import pytest
 
 from embedkit.demo import DemoImage, write_demo_dump
-from embedkit.dicom.reading import ReadingOptions
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
-from embedkit.image import PreparedFile, prepare_file
+from embedkit.image import PreparationOptions, PreparedFile, prepare_file
+from embedkit.labels.vocabulary import Vocabulary
 from embedkit.sources.folder import find_files
 
 
@@ -26,7 +25,7 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[DemoImage
 
 @pytest.fixture(scope="module")
 def prepared(dump: tuple[Path, list[DemoImage]]) -> dict[str, PreparedFile]:
-    options = ReadingOptions(vocabulary=Vocabulary.load(), patient_key=b"key")
+    options = PreparationOptions(vocabulary=Vocabulary.load(), patient_key=b"key")
     root = (dump[0] / "dump").resolve()
     return {found.path.relative_to(root).as_posix(): prepare_file(found, options) for found in find_files([root])}
 

@@ -24,6 +24,7 @@ from embedkit.dicom.header import read_header, silence
 from embedkit.dicom.image_pixel import read_layout
 from embedkit.dicom.pixel_data import NATIVE
 from embedkit.errors import RejectedFile
+from embedkit.labels import Vocabulary, read_labels
 from embedkit.reasons import REASONS
 
 Array = NDArray[Any]
@@ -163,9 +164,10 @@ def read_stored(content: bytes, target_side: int | None = None) -> list[Array]:
         return list(FrameReader(header, layout, target_side=target_side, max_frames=64, codecs=codecs))
 
 
-def read_bytes(content: bytes, **options: Any) -> ReadFile:
-    """What `read_content` makes of a file; `options` are those of `ReadingOptions`."""
-    return read_content(FileContent(content, blake3(content).hexdigest()), ReadingOptions(**options))
+def read_bytes(content: bytes, vocabulary: Vocabulary | None = None, **options: Any) -> ReadFile:
+    """What `read_content` and `read_labels` make of a file; `options` are those of `ReadingOptions`."""
+    read = read_content(FileContent(content, blake3(content).hexdigest()), ReadingOptions(**options))
+    return read_labels(read, vocabulary)
 
 
 def reason_of(content: bytes, **options: Any) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from embedkit.dicom.characters import read_characters
 from embedkit.dicom.header import silence
 from embedkit.dicom.spelling import fold
-from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.labels.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.load()
 UTF_8, LATIN, GB, JIS, KOREAN, CYRILLIC = (
@@ -157,7 +157,7 @@ def test_any_bytes_are_text_without_replacement_or_nothing(value: bytes, declare
 
 
 def test_the_table_of_terms_is_read_in_all_its_sets() -> None:
-    page = Path(__file__).with_name("region_terms.toml").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "labels" / "region_terms.toml").read_text(encoding="utf-8")
     for term in (term.strip() for line in page.splitlines() for term in line.split("|")):
         assert read_characters(term.encode(), ["iso8859"]) == term
 

@@ -11,15 +11,16 @@ import pytest
 from pydicom import Dataset
 
 from embedkit.dicom import FileContent, InstanceFacts, ReadingOptions, read_content
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import RejectedFile
+from embedkit.labels import Vocabulary, read_labels
 
 
 def facts(tools, key: bytes = b"key", vocabulary: Vocabulary | None = None, **attributes: object) -> InstanceFacts:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         content = tools.dicom(tools.frame(12), bits=12, **attributes)
-    return read_content(FileContent(content, ""), ReadingOptions(patient_key=key, vocabulary=vocabulary)).facts
+    read = read_content(FileContent(content, ""), ReadingOptions(patient_key=key))
+    return read_labels(read, vocabulary).facts
 
 
 def test_every_fact(tools):

@@ -11,11 +11,11 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from embedkit.dicom import Vocabulary
 from embedkit.dicom.header import silence
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.export import Export, corrected, write_corrected
 from embedkit.indexes import EmbedSettings, Index, embed
+from embedkit.labels import Vocabulary
 from embedkit.review import Decisions, find_consensus
 
 from ..indexes.conftest import TinyEncoder

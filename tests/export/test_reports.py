@@ -11,10 +11,10 @@ import pytest
 from highdicom.sr import EnhancedSR, srread
 from pydicom import Dataset
 
-from embedkit.dicom import Vocabulary
 from embedkit.dicom.header import silence
 from embedkit.export import Export, write_structured_reports
 from embedkit.indexes import EmbedSettings, embed
+from embedkit.labels import Vocabulary
 from embedkit.review import Decisions, find_consensus
 
 from ..indexes.conftest import TinyEncoder

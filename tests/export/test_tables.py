@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from embedkit.dicom import Vocabulary, labels_from_csv
 from embedkit.export import (
     CohortRules,
     list_cohort,
@@ -24,6 +23,7 @@ from embedkit.export import (
     write_label_studio,
     write_table,
 )
+from embedkit.labels import Vocabulary, labels_from_csv
 from embedkit.quality import IssueTable
 from embedkit.quality.table import SCHEMA
 from embedkit.review import Decision, Decisions, find_consensus

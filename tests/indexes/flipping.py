@@ -22,10 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from embedkit.dicom.labels import Label
 from embedkit.errors import EmbedkitError
 from embedkit.indexes import EmbedSettings, Index, add_labels, checked_files, embed, embedding, graph, search, verify
 from embedkit.indexes.manifest import manifest_name, read_newest_manifest
+from embedkit.labels.header import Label
 
 from .conftest import SerialPool, TinyEncoder
 

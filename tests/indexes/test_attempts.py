@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from embedkit.dicom import InstanceFacts, ReadingOptions, Vocabulary
+from embedkit.dicom import InstanceFacts
+from embedkit.image import PreparationOptions
 from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed
 from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.manifest import Manifest, Shard, _from_json, _to_json, read_newest_manifest
 from embedkit.indexes.writer import open_writer
+from embedkit.labels import Vocabulary
 from embedkit.sources import find_files
 
 from .conftest import TinyEncoder, write_picture
@@ -124,7 +126,7 @@ def test_a_manifest_keeps_attempts() -> None:
 
 def test_other_codecs_try_again_and_are_recorded(dump: Path) -> None:
     write_rejected(dump, "decoder-crashed", "", ENOUGH.attempt)
-    by_libraries = ReadingOptions(vocabulary=Vocabulary.load(), codecs="library")
+    by_libraries = PreparationOptions(vocabulary=Vocabulary.load(), codecs="library")
     index = dump.parent / "index"
     report = embed([dump], index, encoders=[TinyEncoder()], settings=ENOUGH, reading=by_libraries)
     assert (report.images, report.given_up) == (2, 0)

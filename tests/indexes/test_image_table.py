@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedkit.dicom import InstanceFacts
-from embedkit.dicom.labels import Label
 from embedkit.indexes import Index, add_labels, image_table, verify
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.image_table import ImageTable
 from embedkit.indexes.manifest import Space, read_newest_manifest
 from embedkit.indexes.overlay import OVERLAY_SCHEMA
 from embedkit.indexes.writer import IndexWriter, open_writer
+from embedkit.labels.header import Label
 
 from .conftest import Embed, write_dump, write_picture
 from .test_labels import label_by_path

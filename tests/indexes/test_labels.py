@@ -9,10 +9,6 @@ import pyarrow as pa
 import pytest
 
 from embedkit.dicom.facts import hash_patient
-from embedkit.dicom.label_matching import UnmatchedRow
-from embedkit.dicom.label_table import LabelTable, labels_from_csv
-from embedkit.dicom.labels import Label
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import (
     ANNOTATOR,
@@ -27,6 +23,10 @@ from embedkit.indexes import (
 )
 from embedkit.indexes.labelling import LabelChange
 from embedkit.indexes.overlay import lay_over, make_overlay
+from embedkit.labels.header import Label
+from embedkit.labels.matching import UnmatchedRow
+from embedkit.labels.table import LabelTable, labels_from_csv
+from embedkit.labels.vocabulary import Vocabulary
 
 from .conftest import Embed, write_dump, write_picture
 

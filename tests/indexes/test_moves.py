@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from embedkit.dicom.labels import Label
 from embedkit.errors import UsageError
 from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed, verify
 from embedkit.indexes.catalogue import COLUMNS, Catalogue
 from embedkit.indexes.image_table import read_columns
 from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.labels.header import Label
 
 from .conftest import Embed, TinyEncoder, write_dump, write_picture
 

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedkit.dicom import LabelTable, ReadingOptions, Vocabulary, labels_from_csv
+from embedkit.image import PreparationOptions
 from embedkit.indexes import EmbedReport, Index, embed, label_images, labels_from_folders, paths
 from embedkit.indexes.paths import path_text, possible_paths, possible_texts, text_path
 from embedkit.indexes.preparation import prepare_rows
 from embedkit.indexes.writer import open_writer
+from embedkit.labels import LabelTable, Vocabulary, labels_from_csv
 from embedkit.sources import find_files
 
 from .conftest import Embed, TinyEncoder, write_picture
@@ -97,7 +98,7 @@ def write_as_earlier(index: Path, folder: Path) -> None:
     """Put the files into an index as an earlier version did, which escaped no backslash."""
     rows = []
     for found in find_files([folder]):
-        (row,), _ = prepare_rows(found, ReadingOptions(patient_key=b"key"))
+        (row,), _ = prepare_rows(found, PreparationOptions(patient_key=b"key"))
         rows.append(dataclasses.replace(row, path=possible_texts(found.path)[1]))
     with open_writer(index) as writer:
         writer.add_shard(rows, {})

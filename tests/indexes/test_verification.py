@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from embedkit.dicom.labels import Label
 from embedkit.errors import EmbedkitError, IndexFolderError
 from embedkit.indexes import Index, add_labels, labelling, repair, verify
 from embedkit.indexes.manifest import (
@@ -20,6 +19,7 @@ from embedkit.indexes.manifest import (
 )
 from embedkit.indexes.repairing import rebuild_manifest
 from embedkit.indexes.writer import IndexWriter
+from embedkit.labels.header import Label
 
 from .conftest import Embed, TinyEncoder, write_dump
 from .test_labels import label_by_path

@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from embedkit.cli.app import app
-from embedkit.dicom import Vocabulary
 from embedkit.errors import IndexFolderError
 from embedkit.indexes import EmbedSettings, Index, embed, labels_from_folders
+from embedkit.labels import Vocabulary
 from embedkit.quality.table import SCHEMA
 from embedkit.report import Finding, RegionMap, Table, make_report, report_page, write_report, write_report_tables
 from embedkit.report.table import to_html, to_markdown

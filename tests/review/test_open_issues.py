@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from embedkit.cli.app import app
-from embedkit.dicom import Vocabulary
 from embedkit.indexes import EmbedSettings, Index, embed, labels_from_folders
+from embedkit.labels import Vocabulary
 from embedkit.quality import find_label_issues
 from embedkit.review import Decision, Decisions, find_open_issues, settle_rows
 from embedkit.review.agreement import find_consensus

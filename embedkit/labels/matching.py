@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
-from embedkit.dicom.label_table import LabelRow, LabelTable, path_parts
-from embedkit.dicom.labels import Label
+from embedkit.labels.header import Label
+from embedkit.labels.table import LabelRow, LabelTable, path_parts
 
 ABSENT, SEVERAL = "not-in-the-index", "several-images"
 REJECTED, CONTRADICTING = "rejected-file", "contradicts-another-row"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from embedkit.dicom.label_table import labels_from_csv
-from embedkit.dicom.labels import Label
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
+from embedkit.labels.header import Label
+from embedkit.labels.table import labels_from_csv
+from embedkit.labels.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.load(None)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from embedkit.dicom.labels import Label
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
+from embedkit.labels.header import Label
+from embedkit.labels.vocabulary import Vocabulary
 
 MISSING = frozenset({"", "nan", "null", "n/a", "#n/a", "na", "<na>", "none", "nil", "unknown", "missing", "-", "?"})
 """Lower-case words by which a table says that it has no value: those of pandas, R, SQL, Excel and people."""

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.sr import _concepts_dict, _snomed_dict
 
-from embedkit.dicom import claims
+from embedkit.dicom import views
 from embedkit.reasons import NOTES
 
 FRAME = np.arange(64, dtype=np.uint16).reshape(8, 8)
@@ -76,7 +76,7 @@ def test_view_codes_are_those_of_the_standard() -> None:
         value: meaning for concept in _concepts_dict.concepts["SCT"].values() for value, (meaning, _) in concept.items()
     }
     words = {"AP": "antero", "PA": "postero", "LL": "left lateral", "RL": "right lateral", "LATERAL": "later"}
-    for view, values in claims._CODED_VIEWS.items():
+    for view, values in views._CODED_VIEWS.items():
         for value in values:
             meaning = meanings[_snomed_dict.mapping["SRT"].get(value, value)]
             assert re.search(words.get(view, view), meaning.replace("Left-right", "right"), re.IGNORECASE), (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from embedkit.dicom.label_matching import KnownFile, MatchedLabels, match_labels
-from embedkit.dicom.label_table import labels_from_csv
-from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.labels.matching import KnownFile, MatchedLabels, match_labels
+from embedkit.labels.table import labels_from_csv
+from embedkit.labels.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.load()
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from embedkit.dicom.label_table import column_names, find_column, read_rows, wrong_table
-from embedkit.dicom.labels import Label
-from embedkit.dicom.vocabulary import Vocabulary
 from embedkit.errors import UsageError
+from embedkit.labels.header import Label
+from embedkit.labels.table import column_names, find_column, read_rows, wrong_table
+from embedkit.labels.vocabulary import Vocabulary
 
 _SHOWN = 5
 

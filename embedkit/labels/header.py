@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from embedkit.dicom.header import guesses_of, silence, value_of
 from embedkit.dicom.identifiers import WITHHELD, Identifiers, text_of
-from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.labels.vocabulary import Vocabulary
 
 LONGEST_LABEL = 64
 """Characters of a verbatim label that are kept; a LO value has no more (PS3.5 table 6.2-1)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom.sr import _concepts_dict, _snomed_dict
 
-from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.labels.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.load()
 TERMS = {

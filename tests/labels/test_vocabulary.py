@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydicom.sr import _concepts_dict, _snomed_dict
 
 from embedkit.dicom.spelling import LONGEST_TEXT, fold
-from embedkit.dicom.vocabulary import SHIPPED, Vocabulary
 from embedkit.errors import UsageError
+from embedkit.labels.vocabulary import SHIPPED, Vocabulary
 
 VOCABULARY = Vocabulary.load()
 PAPER = (

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from embedkit.dicom.identifiers import WITHHELD
-from embedkit.dicom.labels import Label, label_from_folder, label_of
-from embedkit.dicom.vocabulary import Vocabulary
+from embedkit.labels.header import Label, label_from_folder, label_of
+from embedkit.labels.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.load()
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from embedkit.dicom import Vocabulary, read_annotations
 from embedkit.errors import UsageError
+from embedkit.labels import Vocabulary, read_annotations
 
 VOCABULARY = Vocabulary.load()
 
