@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from embedkit.progress import Advance, OnProgress, ignore_progress
 
 if TYPE_CHECKING:
     from embedkit.indexes import Index
@@ -17,18 +19,6 @@ if TYPE_CHECKING:
 _LINE_EVERY_S = 10.0
 _NO_LIMIT = 10_000
 """Columns of a table that goes to a file or a pipe: no value may be broken there."""
-
-
-class Advance(Protocol):
-    """Tells a progress display how far the work is."""
-
-    def __call__(self, done: int, total: int | None, detail: str = "") -> None: ...  # noqa: D102
-
-
-class AdvanceStage(Protocol):
-    """Tells a display of several stages which one the work is in, and how far."""
-
-    def __call__(self, stage: str, done: int, total: int | None, detail: str = "") -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -93,7 +83,7 @@ class Console:
     def progress(self, title: str) -> Iterator[Advance]:
         """A display with the time that is left: a bar on a terminal, else a line now and then."""
         if self.quiet:
-            yield _say_nothing
+            yield ignore_progress
         elif sys.stderr.isatty():
             with _bar(title) as advance:
                 yield advance
@@ -101,7 +91,7 @@ class Console:
             yield _Lines(title)
 
     @contextmanager
-    def stages(self) -> Iterator[AdvanceStage]:
+    def stages(self) -> Iterator[OnProgress]:
         """A display for work in several stages."""
         with ExitStack() as shown:
             current: list[tuple[str, Advance]] = []
@@ -121,10 +111,6 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else "".join(c if c.isprintable() else "?" for c in str(value))
-
-
-def _say_nothing(done: int, total: int | None, detail: str = "") -> None:
-    pass
 
 
 @contextmanager

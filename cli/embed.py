@@ -143,16 +143,10 @@ def _tell_vanished(console: Console, count: int, *, forget: bool) -> None:
 
 def embed_with_progress(console: Console, sources: list[Path], index: Path, **arguments: Any) -> EmbedReport:
     """`embedkit.indexes.embed` with a display on stderr."""
-    from embedkit.indexes import Progress
     from embedkit.indexes import embed as embed_sources
 
-    with console.stages() as advance:
-
-        def show(told: Progress) -> None:
-            detail = f"{told.images:,} images, {told.rejected:,} rejected" if told.images or told.rejected else ""
-            advance(told.stage, told.done, told.total, detail)
-
-        return embed_sources(sources, index, on_progress=show, **arguments)
+    with console.stages() as on_progress:
+        return embed_sources(sources, index, on_progress=on_progress, **arguments)
 
 
 def show_report(console: Console, report: EmbedReport, index: Path) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedkit.cli.console import Advance, Console
+from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
+from embedkit.progress import Advance
 
 if TYPE_CHECKING:
     from embedkit.evaluation import Evaluation, Learner
@@ -117,9 +118,9 @@ class _Progress:
 
     def __init__(self, advance: Advance) -> None:
         self._advance = advance
-        self._last = (0, 0, "")
+        self._last: tuple[int, int | None, str] = (0, 0, "")
 
-    def show(self, done: int, total: int, detail: str) -> None:
+    def show(self, done: int, total: int | None, detail: str = "", /) -> None:
         self._last = (done, total, detail)
         self._advance(done, total, detail)
 

@@ -132,7 +132,9 @@ def _read_pictures(
     labelled = settings.method == "supervised"
     left_out = read_image_ids(without) if without else set()
     with console.progress("Reading") as advance:
-        return training_set(console.open_index(index), scratch, labelled=labelled, without=left_out, on_picture=advance)
+        return training_set(
+            console.open_index(index), scratch, labelled=labelled, without=left_out, on_progress=advance
+        )
 
 
 def _by_machine(

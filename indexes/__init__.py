@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from embedkit.indexes.labelling import AddedLabels, LabelReport, add_labels, label_images
     from embedkit.indexes.manifest import Space
     from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
-    from embedkit.indexes.progress import EmbedReport, Progress
+    from embedkit.indexes.progress import EmbedReport
     from embedkit.indexes.reasons import REASONS
     from embedkit.indexes.repairing import repair
     from embedkit.indexes.training import read_image_ids, training_set
@@ -30,7 +30,6 @@ _MODULES = {
     "LabelReport": "labelling",
     "LabelSource": "overlay",
     "Neighbour": "index",
-    "Progress": "progress",
     "Space": "manifest",
     "add_labels": "labelling",
     "embed": "embedding",
@@ -54,7 +53,6 @@ __all__ = [
     "LabelReport",
     "LabelSource",
     "Neighbour",
-    "Progress",
     "Space",
     "add_labels",
     "embed",

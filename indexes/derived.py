@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.indexes import image_table
 from embedkit.indexes.image_table import ImageTable
-from embedkit.indexes.progress import ReportProgress, advance_in
 from embedkit.indexes.writer import IndexWriter
+from embedkit.progress import OnProgress, ignore_progress
 
 
 def refresh_table(writer: IndexWriter) -> ImageTable:
@@ -20,25 +22,25 @@ def refresh_table(writer: IndexWriter) -> ImageTable:
     return table
 
 
-def update_spaces(writer: IndexWriter, table: ImageTable, on_progress: ReportProgress | None = None) -> None:
+def update_spaces(writer: IndexWriter, table: ImageTable, on_progress: OnProgress = ignore_progress) -> None:
     """Make FAISS files and neighbour graphs that are outdated, missing or damaged."""
     ids = np.sort(table.ids)
     for name in writer.manifest.spaces:
         _update_space(writer, ids, name, on_progress)
 
 
-def _update_space(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_progress: ReportProgress | None) -> None:
+def _update_space(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_progress: OnProgress) -> None:
     """Bring what is derived from a space up to date; left as it is where some shard lacks vectors of the space."""
     from embedkit.indexes import graph, search  # noqa: PLC0415 (FAISS takes long to import)
 
     if not all(space in shard.vectors for shard in writer.manifest.shards):
         return
-    folder, tell = writer.folder, advance_in(f"Search index of {space}", on_progress)
-    found, as_stored = search.load(folder, writer.manifest, space, ids, on_progress=tell)
+    folder, advance = writer.folder, partial(on_progress, f"Search index of {space}")
+    found, as_stored = search.load(folder, writer.manifest, space, ids, on_progress=advance)
     if not as_stored:
         writer.set_search(space, found)
     del found  # a gigabyte, where there are a million images
-    tell = advance_in(f"Neighbours in {space}", on_progress)
-    near, as_stored = graph.load(folder, writer.manifest, space, ids, scratch=folder, on_progress=tell)
+    advance = partial(on_progress, f"Neighbours in {space}")
+    near, as_stored = graph.load(folder, writer.manifest, space, ids, scratch=folder, on_progress=advance)
     if not as_stored:
         writer.set_graph(space, near)

@@ -33,13 +33,14 @@ from embedkit.indexes.manifest import read_newest_manifest
 from embedkit.indexes.overlay import LabelSource
 from embedkit.indexes.paths import path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
-from embedkit.indexes.progress import EmbedReport, ProgressMeter, ReportProgress, advance_in
+from embedkit.indexes.progress import EmbedReport, ProgressMeter
 from embedkit.indexes.rows import VANISHED
 from embedkit.indexes.shard_queue import ShardQueue
 from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
 from embedkit.labels import LabelTable
 from embedkit.labels.vocabulary import Vocabulary
+from embedkit.progress import OnProgress, ignore_progress
 from embedkit.sources import FoundFile, find_files
 from embedkit.workers import WorkerPool
 
@@ -83,7 +84,7 @@ def embed(
     replace_labels: bool = False,
     reading: PreparationOptions | None = None,
     settings: EmbedSettings | None = None,
-    on_progress: ReportProgress | None = None,
+    on_progress: OnProgress = ignore_progress,
 ) -> EmbedReport:
     """Bring the index at `index_path` up to date with `sources`; make it where there is none.
 
@@ -123,7 +124,7 @@ def embed(
         with _timed(seconds, "fill"):
             for encoder in encoders:
                 writer.add_space(encoder.name, spaces[encoder.name])
-                fill_space(writer, encoder, advance_in(f"Encoding by {encoder.name}", on_progress))
+                fill_space(writer, encoder, partial(on_progress, f"Encoding by {encoder.name}"))
         with _worker_pool(writer, reading, settings) as pool:  # it starts while the catalogue is read
             with _timed(seconds, "catalogue"):
                 known = _read_catalogue(writer, reading, settings)
@@ -196,7 +197,7 @@ def _add_files(
     codecs: Codecs,
     *,
     settings: EmbedSettings,
-    on_progress: ReportProgress | None,
+    on_progress: OnProgress,
 ) -> dict[str, float]:
     """Read what is new or changed, and commit it shard by shard; return the seconds of the commits."""
     queue = ShardQueue(writer, encoders, settings.shard_files, settings.attempt, codecs)

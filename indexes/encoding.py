@@ -12,9 +12,9 @@ from embedkit.encoder.names import SPACE_NAME
 from embedkit.errors import EncoderError
 from embedkit.image import PREPROCESSING_VERSION, decode_picture
 from embedkit.indexes.manifest import Space, images_name
-from embedkit.indexes.progress import Advance
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.writer import IndexWriter
+from embedkit.progress import Advance, ignore_progress
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder
@@ -49,7 +49,7 @@ def spread_rows(
     return rows
 
 
-def fill_space(writer: IndexWriter, encoder: Encoder, on_progress: Advance | None = None) -> None:
+def fill_space(writer: IndexWriter, encoder: Encoder, on_progress: Advance = ignore_progress) -> None:
     """Give every earlier shard the vectors of `encoder`, from its stored pictures."""
     lacking = {
         number: shard for number, shard in enumerate(writer.manifest.shards) if encoder.name not in shard.vectors
@@ -62,5 +62,4 @@ def fill_space(writer: IndexWriter, encoder: Encoder, on_progress: Advance | Non
         vectors = [encoder.encode(np.array(pictures))] if pictures else []
         writer.add_vectors(number, encoder.name, spread_rows(vectors, pictured), pictured)
         done += shard.rows
-        if on_progress:
-            on_progress(done, total)
+        on_progress(done, total)

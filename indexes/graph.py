@@ -19,12 +19,12 @@ from embedkit.indexes.checked_files import Tell, open_checked, say_nothing, tell
 from embedkit.indexes.columns import number_lists, numbers, to_numbers, whole
 from embedkit.indexes.manifest import GraphFile, Manifest, graph_name
 from embedkit.indexes.nearest import EXACT_BELOW, Found, Ints, NearestOfAll, Rearrange, merge, nearest_among
-from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.scratch_vectors import ScratchVectors
 from embedkit.indexes.search import ReadVectors
 from embedkit.indexes.shards import read_table, write_table
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
+from embedkit.progress import Advance, ignore_progress
 
 NEIGHBOURS = 20
 _WORTH_CHANGING = 50
@@ -58,7 +58,7 @@ def load(
     *,
     exact_below: int = EXACT_BELOW,
     scratch: Path | None = None,
-    on_progress: Advance | None = None,
+    on_progress: Advance = ignore_progress,
     tell: Tell = say_nothing,
 ) -> tuple[Graph, bool]:
     """Return the graph of exactly `ids`, ascending, and whether its file is just that; else it was made by `fit`.
@@ -108,7 +108,7 @@ def fit(
     k: int = NEIGHBOURS,
     exact_below: int = EXACT_BELOW,
     scratch: Path | None = None,
-    on_progress: Advance | None = None,
+    on_progress: Advance = ignore_progress,
 ) -> Graph:
     """Return the graph of exactly `ids`, ascending; `earlier` is brought up to date where that costs less.
 
@@ -133,7 +133,7 @@ def fit(
         return search(file.map(), file.rearrange)
 
 
-def _make(ids: Ints, search: NearestOfAll, on_progress: Advance | None) -> Graph:
+def _make(ids: Ints, search: NearestOfAll, on_progress: Advance) -> Graph:
     k = search.k - 1
     near, cosines = np.full((len(ids), k), -1, np.int64), np.full((len(ids), k), -1, np.float32)
     for found in search.walk(on_progress):

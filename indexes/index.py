@@ -19,11 +19,11 @@ from embedkit.indexes.paths import possible_texts
 from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.vectors import usable
+from embedkit.progress import Advance, ignore_progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from embedkit.indexes.progress import Advance
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
 
@@ -249,7 +249,7 @@ class Index:
         ]
 
     def neighbour_graph(
-        self, space: str | None = None, k: int = 20, *, on_progress: Advance | None = None
+        self, space: str | None = None, k: int = 20, *, on_progress: Advance = ignore_progress
     ) -> NearGraph:
         """Return the `k` nearest other images of every image; raises as `vectors` does.
 

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.indexes.faiss_library import faiss
-from embedkit.indexes.progress import Advance
 from embedkit.indexes.tiles import cut
 from embedkit.indexes.vectors import Vectors
+from embedkit.progress import Advance, ignore_progress
 from embedkit.threads import single_thread
 
 Ints = NDArray[np.int64]
@@ -81,14 +81,13 @@ class NearestOfAll:
         self._rearrange = rearrange
         self._tiled = len(directions) >= max(exact_below, 2 * _SAMPLE) and not _gpu()
 
-    def walk(self, on_progress: Advance | None = None) -> Iterator[Found]:
+    def walk(self, on_progress: Advance = ignore_progress) -> Iterator[Found]:
         """Yield the neighbours of some thousand vectors at a time, in any order; at the end `recall` is measured."""
         done = 0
         for found in self._walk_tiles() if self._tiled else self._walk_all():
             yield found
             done += len(found.queries)
-            if on_progress:
-                on_progress(done, len(self.directions))
+            on_progress(done, len(self.directions))
 
     def _walk_all(self) -> Iterator[Found]:
         step = _VECTORS_AT_ONCE if _gpu() else _QUERIES_AT_ONCE

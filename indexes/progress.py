@@ -1,4 +1,4 @@
-"""What `embed` says while it runs, and what it has done."""
+"""How far a run of `embed` is, and what it has done."""
 
 from __future__ import annotations
 
@@ -6,36 +6,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
+
+from embedkit.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
     from embedkit.indexes.labelling import LabelReport
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run of `embed` is."""
-
-    done: int
-    """Files that were looked at, those that are unchanged included; in other stages than the first, images."""
-    total: int | None
-    """Files there are, None until they are counted; in other stages, images."""
-    rejected: int = 0
-    """Files of this run that were rejected."""
-    images: int = 0
-    """Images that this run has made."""
-    stage: str = "Embedding"
-    """What is done to them, as a person may read it."""
-
-
-Advance = Callable[[int, int], None]
-"""Is told how many of how many are done."""
-ReportProgress = Callable[[Progress], None]
-
-
-def advance_in(stage: str, report: ReportProgress | None) -> Advance | None:
-    """Return what tells `report` of one stage."""
-    return report and (lambda done, total: report(Progress(done, total, stage=stage)))
 
 
 @dataclass(frozen=True)
@@ -74,10 +51,10 @@ class EmbedReport:
 
 
 class ProgressMeter:
-    """Counts the files of a run for `report`, and in a thread of its own those that there are."""
+    """Counts the files of a run for `on_progress`, and in a thread of its own those that there are."""
 
-    def __init__(self, walk: Callable[[], Iterable[object]], report: ReportProgress | None) -> None:
-        self._report = report
+    def __init__(self, walk: Callable[[], Iterable[object]], on_progress: OnProgress) -> None:
+        self._heard, self._advance = on_progress is not ignore_progress, partial(on_progress, "Embedding")
         self._walk = walk
         self._stop = threading.Event()
         self._total: int | None = None
@@ -85,13 +62,13 @@ class ProgressMeter:
         self._thread = threading.Thread(target=self._count, name="count", daemon=True)
 
     def __enter__(self) -> ProgressMeter:
-        if self._report:
+        if self._heard:
             self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        if self._report:
+        if self._heard:
             self._thread.join()
 
     def advance(self, files: int = 1, *, rejected: int = 0, images: int = 0) -> None:
@@ -99,8 +76,7 @@ class ProgressMeter:
         self._done += files
         self._rejected += rejected
         self._images += images
-        if self._report:
-            self._report(Progress(self._done, self._total, self._rejected, self._images))
+        self._advance(self._done, self._total, f"{self._images:,} images, {self._rejected:,} rejected")
 
     def _count(self) -> None:
         total = 0

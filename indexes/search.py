@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from embedkit.indexes.checked_files import Bytes, CheckedFile, Tell, open_checked, say_nothing, tell_unusable
 from embedkit.indexes.faiss_library import faiss
 from embedkit.indexes.manifest import Manifest, SearchFile, search_name
-from embedkit.indexes.progress import Advance
 from embedkit.indexes.rows import read_vectors_by_shard
 from embedkit.indexes.storage import Put, write_atomically
 from embedkit.indexes.vectors import Vectors, digest_ids, unit
+from embedkit.progress import Advance, ignore_progress
 
 EXACT_BELOW = 200_000
 LEAST_RECALL = 0.985
@@ -92,7 +92,7 @@ def load(
     ids: Ids,
     exact_below: int = EXACT_BELOW,
     *,
-    on_progress: Advance | None = None,
+    on_progress: Advance = ignore_progress,
     tell: Tell = say_nothing,
 ) -> tuple[VectorSearch, bool]:
     """Return a space's index of exactly `ids`, and whether its file is just that; else it was fitted in memory.
@@ -192,7 +192,7 @@ def fit(
     read: ReadVectors,
     exact_below: int = EXACT_BELOW,
     *,
-    on_progress: Advance | None = None,
+    on_progress: Advance = ignore_progress,
 ) -> VectorSearch:
     """Return an index of exactly `ids`, ascending; `earlier` is changed where that is enough."""
     lists = 0 if len(ids) < exact_below else round(4 * np.sqrt(len(ids)))
@@ -204,8 +204,7 @@ def fit(
         fitted.index.remove_ids(faiss.IDSelectorBatch(gone))
     for positions, vectors in read(missing):
         fitted.index.add_with_ids(unit(vectors), missing[positions])
-        if on_progress:
-            on_progress(int(positions[-1]) + 1, len(missing))
+        on_progress(int(positions[-1]) + 1, len(missing))
     if lists and not kept:
         _set_probes(fitted.index, unit(np.concatenate([vectors for _, vectors in read(ids[:: len(ids) // 256 + 1])])))
     return fitted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from embedkit.indexes.index import Index
 from embedkit.indexes.storage import plain_errors
 from embedkit.labels.table import column_names, find_column, read_rows
 from embedkit.pretraining.training_set import TrainingSet
+from embedkit.progress import Advance, ignore_progress
 
 
 def training_set(
@@ -24,7 +25,7 @@ def training_set(
     *,
     labelled: bool = False,
     without: Collection[str] = (),
-    on_picture: Callable[[int, int], None] = lambda _done, _total: None,
+    on_progress: Advance = ignore_progress,
 ) -> TrainingSet:
     """Make a training set of the images of an index.
 
@@ -37,7 +38,7 @@ def training_set(
         Take only images with a region.
     without
         Image ids, or SOP Instance UIDs with all their frames, that are left out.
-    on_picture
+    on_progress
         Is told how many pictures of how many are decoded.
 
     Raises
@@ -59,7 +60,7 @@ def training_set(
     groups = np.unique(np.array(patients, dtype=str)[rows], return_inverse=True)[1]
     identity = "\n".join(f"{ids[row]}\t{given[row]}" for row in rows)
     return TrainingSet(
-        _decode(index, rows, scratch, on_picture),
+        _decode(index, rows, scratch, on_progress),
         codes[:-1].astype(np.int64) - 1,
         groups.astype(np.int64),
         tuple(str(region) for region in regions[1:]),
@@ -74,14 +75,12 @@ def read_image_ids(path: Path) -> set[str]:
         return {row[place] for row in rows if place < len(row)}
 
 
-def _decode(
-    index: Index, rows: NDArray[np.int64], scratch: Path, on_picture: Callable[[int, int], None]
-) -> NDArray[np.uint8]:
+def _decode(index: Index, rows: NDArray[np.int64], scratch: Path, on_progress: Advance) -> NDArray[np.uint8]:
     shape = (len(rows), PICTURE_SIDE, PICTURE_SIDE)
     with plain_errors(scratch), tempfile.TemporaryFile(dir=scratch) as file:
         for done, (position, picture) in enumerate(index.walk_pictures(rows), 1):
             file.seek(position * picture.nbytes)
             file.write(picture.data)
-            on_picture(done, len(rows))
+            on_progress(done, len(rows))
         file.flush()
         return np.memmap(file, np.uint8, "r", shape=shape)

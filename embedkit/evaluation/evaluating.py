@@ -14,10 +14,8 @@ from embedkit.evaluation.fractions import (
     FRACTIONS,
     FractionScore,
     Learner,
-    OnProgress,
     draw_labels,
     linear_learner,
-    say_nothing,
     score_fractions,
     self_trained_learner,
 )
@@ -29,6 +27,7 @@ from embedkit.heads import Ensemble, Vectors, fit_ensemble
 from embedkit.heads.folds import Ints
 from embedkit.indexes import Index
 from embedkit.indexes.vectors import usable
+from embedkit.progress import Advance, ignore_progress
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def evaluate(
     preprocessing: str = "",
     learners: Mapping[str, Learner] | None = None,
     settings: EvaluationSettings | None = None,
-    on_progress: OnProgress = say_nothing,
+    on_progress: Advance = ignore_progress,
 ) -> Evaluation:
     """Evaluate heads on raw vectors, float32 (N, D), of one or more spaces.
 
@@ -151,7 +150,7 @@ def evaluate_index(
     without: Sequence[str] = (),
     learners: Mapping[str, Learner] | None = None,
     settings: EvaluationSettings | None = None,
-    on_progress: OnProgress = say_nothing,
+    on_progress: Advance = ignore_progress,
 ) -> Evaluation:
     """Evaluate heads on the labelled images of an index, in `spaces` or all.
 

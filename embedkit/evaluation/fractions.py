@@ -19,6 +19,7 @@ from embedkit.heads.folds import Ints
 from embedkit.heads.linear import softmax
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
+from embedkit.progress import Advance, ignore_progress
 
 FRACTIONS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -52,12 +53,6 @@ class FractionScore:
 
 Learner = Callable[[Ints, Ints, Ints], Ints]
 """(rows, their classes, other rows) -> the classes of the other rows, as learnt from the first; int64."""
-OnProgress = Callable[[int, int, str], None]
-"""Gets what is done, of how many, and what comes next."""
-
-
-def say_nothing(done: int, total: int, detail: str) -> None:
-    """Show no progress."""
 
 
 def draw_labels(
@@ -107,7 +102,7 @@ def self_trained_learner(vectors: Floats, patients: Ints, classes: int) -> Learn
 
 
 def score_fractions(
-    learners: Mapping[str, Learner], data: Labelled, draws: Sequence[Draw], on_progress: OnProgress = say_nothing
+    learners: Mapping[str, Learner], data: Labelled, draws: Sequence[Draw], on_progress: Advance = ignore_progress
 ) -> tuple[FractionScore, ...]:
     """Let every method learn from every draw of labelled images."""
     results: dict[tuple[str, float], list[tuple[Draw, Flags]]] = {}

@@ -12,11 +12,12 @@ import pyarrow as pa
 from embedkit.errors import RejectedFile
 from embedkit.export.dicom_copy import correct
 from embedkit.export.folders import keep_away_from_originals, whole_folder
-from embedkit.export.outputs import Export, LeftOut, OnProgress, say_nothing, write_table
+from embedkit.export.outputs import Export, LeftOut, write_table
 from embedkit.export.sources import read_source
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
 from embedkit.labels import Vocabulary
+from embedkit.progress import Advance, ignore_progress
 from embedkit.review import Consensus, correct_labels
 
 
@@ -60,7 +61,7 @@ def write_corrected(
     root: Path | None = None,
     new_uids: bool = False,
     overwrite: bool = False,
-    on_progress: OnProgress = say_nothing,
+    on_progress: Advance = ignore_progress,
 ) -> Export:
     """Write a corrected copy of each of `list_corrections`, numbered, and copies.csv, which says which is which.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,13 +24,6 @@ LEFT_OUT: dict[str, str] = REASONS | {
     "frames-disagree": "Its frames are not all of one region, and a file has one label for all.",
 }
 """Why an image is not in an export, by code."""
-
-OnProgress = Callable[[int, int], None]
-"""Is told how many of how many are done."""
-
-
-def say_nothing(done: int, total: int) -> None:
-    """The `OnProgress` of nobody."""
 
 
 @dataclass(frozen=True)

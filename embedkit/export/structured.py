@@ -17,11 +17,12 @@ from embedkit.dicom.header import Header, silence
 from embedkit.errors import RejectedFile
 from embedkit.export.coding import OWN_SCHEME, code_region
 from embedkit.export.folders import keep_away_from_originals, whole_folder
-from embedkit.export.outputs import Export, LeftOut, OnProgress, say_nothing
+from embedkit.export.outputs import Export, LeftOut
 from embedkit.export.sources import read_source
 from embedkit.indexes import Index
 from embedkit.indexes.storage import write_bytes
 from embedkit.labels import Vocabulary
+from embedkit.progress import Advance, ignore_progress
 from embedkit.review import Consensus
 
 _OF_THE_STUDY = (  # Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1), as the source has them
@@ -74,7 +75,7 @@ def write_structured_reports(
     *,
     root: Path | None = None,
     overwrite: bool = False,
-    on_progress: OnProgress = say_nothing,
+    on_progress: Advance = ignore_progress,
 ) -> Export:
     """Write a report for each study with decisions that count, numbered.
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.indexes.vectors import unit
+from embedkit.progress import Advance, ignore_progress
 
 Flags = npt.NDArray[np.bool_]
 Search = Callable[[Floats, int], tuple[Ints, Floats]]
@@ -56,7 +57,7 @@ def build_search(vectors: Floats) -> Search:
 
 
 def walk_neighbours(
-    vectors: Floats, groups: Ints, k: int, on_progress: Callable[[int, int], None] | None = None
+    vectors: Floats, groups: Ints, k: int, on_progress: Advance = ignore_progress
 ) -> Iterator[Neighbourhood]:
     """Yield the `k` nearest images of other patient groups, some thousand vectors, float32 (N, D), at a time.
 

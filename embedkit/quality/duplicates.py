@@ -21,6 +21,7 @@ from embedkit.heads import Neighbours
 from embedkit.heads.folds import Ints
 from embedkit.heads.neighbours import Flags
 from embedkit.image import frame_negative
+from embedkit.progress import Advance, ignore_progress
 from embedkit.quality.candidates import Candidates, find_alike
 from embedkit.quality.fusion import sigmoid
 from embedkit.quality.matching import FINE, SAME_LOCAL_DETAIL, Grey, lay_thumbnail, match_laid, match_posed
@@ -59,7 +60,7 @@ def find_duplicates(
     instances: Sequence[str],
     thumbnails: Pictures,
     read_pictures: Callable[[Ints], Pictures],
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Advance = ignore_progress,
     *,
     negatives: Pictures | None = None,
 ) -> Duplicates:
@@ -90,19 +91,16 @@ def find_duplicates(
         for part, found in zip(parts, pool.map(partial(_compare_thumbnails, pairs, thumbnails), parts), strict=True):
             cases += found
             settled += len(part) - len({case.pair for case in found})
-            if on_progress:
-                on_progress(settled, total)
+            on_progress(settled, total)
         for start in range(0, len(cases), _CASES_AT_ONCE):
             some = cases[start : start + _CASES_AT_ONCE]
             for case, agreement in zip(some, _compare_pictures(pool, pairs, some, read_pictures), strict=True):
                 score[case.pair, int(case.mirrored)] = agreement
-            if on_progress:
-                on_progress(len(pairs) - len({case.pair for case in cases[start + len(some) :]}), total)
+            on_progress(len(pairs) - len({case.pair for case in cases[start + len(some) :]}), total)
         posed = np.empty(len(alike.first))
         for part in _cut(len(posed)):
             posed[part] = _compare_posed(pool, alike, part, read_pictures)
-            if on_progress:
-                on_progress(len(pairs) + int(part[-1]) + 1, total)
+            on_progress(len(pairs) + int(part[-1]) + 1, total)
     score = sigmoid((score - SAME_DETAIL) / 0.03)
     return _unite(
         Duplicates(pairs[:, 0], pairs[:, 1], score.max(axis=1), score[:, 1] > score[:, 0]),

@@ -12,6 +12,7 @@ import pyarrow as pa
 from embedkit.errors import UsageError
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
+from embedkit.progress import OnProgress, ignore_progress
 from embedkit.quality.conflicts import HEADER_DOUBT, find_study_conflicts, name_header_conflict
 from embedkit.quality.duplicates import NO_DUPLICATES, Duplicates, find_duplicates
 from embedkit.quality.estimate import estimate_errors
@@ -21,7 +22,7 @@ from embedkit.quality.patterns import find_patterns
 from embedkit.quality.pictures import Numbers, name_fault, survey_pictures
 from embedkit.quality.ranking import LabelRanking
 from embedkit.quality.rarity import RareLabel, find_rare_labels
-from embedkit.quality.screening import Screening, Tell, say_nothing, screen_labels
+from embedkit.quality.screening import Screening, screen_labels
 from embedkit.quality.spaces import choose_spaces
 from embedkit.quality.table import (
     HEADER_CONFLICT,
@@ -97,7 +98,7 @@ def find_label_issues(
     all_images: bool = False,
     reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
-    on_progress: Tell = say_nothing,
+    on_progress: OnProgress = ignore_progress,
 ) -> IssueTable:
     """Find wrong labels, foreign, unusable and repeated images, and missing labels.
 
@@ -129,7 +130,7 @@ def find_label_issues(
     spaces, notes = choose_spaces(index, space)
     names = ("image_id", "sop_instance_uid", "path", "notes", "rows", "columns", *HEADERS)
     columns = {name: index.images[name].to_pylist() for name in names}
-    findings = _examine(index, columns, spaces, reviewed=reviewed or {}, seed=seed, tell=on_progress)
+    findings = _examine(index, columns, spaces, reviewed=reviewed or {}, seed=seed, on_progress=on_progress)
     labels = findings.screening.labels
     entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
     return IssueTable(
@@ -150,10 +151,10 @@ def _examine(
     *,
     reviewed: Mapping[int, str],
     seed: int,
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> _Findings:
     regions, patients = (np.array(columns[name], dtype=object) for name in ("region", "patient"))
-    survey = survey_pictures(len(regions), index.stored_pictures, partial(tell, "Pictures"))
+    survey = survey_pictures(len(regions), index.stored_pictures, partial(on_progress, "Pictures"))
     blank = survey.shows_nothing
     vectors = {space: index.vectors(space) for space in spaces}
     settled = np.isin(np.arange(len(regions)), list(reviewed))
@@ -161,7 +162,7 @@ def _examine(
     known = {*labels.tolist()}
     rare = find_rare_labels(labels.tolist(), columns["patient"])
     verdicts = {row: region if region in known else "" for row, region in reviewed.items()}
-    screening = screen_labels(labels, vectors, patients, reviewed=verdicts, seed=seed, on_progress=tell)
+    screening = screen_labels(labels, vectors, patients, reviewed=verdicts, seed=seed, on_progress=on_progress)
     duplicates, graph = NO_DUPLICATES, screening.labels.graph
     if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = columns["sop_instance_uid"]
@@ -170,7 +171,7 @@ def _examine(
             instances,
             survey.thumbnails,
             index.pictures,
-            partial(tell, "Repeats"),
+            partial(on_progress, "Repeats"),
             negatives=survey.negatives,
         )
         duplicates = found.with_one_of(~blank)  # a copy under a window may show too little, its original does not

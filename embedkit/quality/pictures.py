@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from embedkit.errors import IndexFolderError, RejectedFile
 from embedkit.image import decode_picture, frame_negative
+from embedkit.progress import Advance, ignore_progress
 from embedkit.quality.fusion import sigmoid
 from embedkit.workers import WorkerPool
 
@@ -69,9 +70,7 @@ class Survey:
         return np.asarray(self.unusable > UNUSABLE)
 
 
-def survey_pictures(
-    count: int, read_stored: ReadStored, on_progress: Callable[[int, int], None] | None = None
-) -> Survey:
+def survey_pictures(count: int, read_stored: ReadStored, on_progress: Advance = ignore_progress) -> Survey:
     """Look at rows 0..count-1 once, on all cores.
 
     `on_progress` is told how many of how many have been looked at.
@@ -91,8 +90,7 @@ def survey_pictures(
         if with_negatives:
             survey.negatives[rows] = negatives
         done = rows.stop
-        if on_progress:
-            on_progress(done, count)
+        on_progress(done, count)
     return survey
 
 

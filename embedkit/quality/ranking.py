@@ -8,7 +8,7 @@ the ratio of distances to images of the same and of another label, before and af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from embedkit.heads import FoldedHeads
 from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
+from embedkit.progress import Advance, ignore_progress
 from embedkit.quality.confident import find_confident_errors
 from embedkit.quality.fusion import add_signs, multiply_beliefs, read_as_probability
 from embedkit.quality.inputs import RankingInput, Vectors, check_input
@@ -137,7 +138,7 @@ def rank_label_issues(
     return rank_input(data, graphs=graphs, verdicts=verdicts, seed=seed)
 
 
-def find_graphs(data: RankingInput, on_progress: Callable[[int, int], None] | None = None) -> list[Graph]:
+def find_graphs(data: RankingInput, on_progress: Advance = ignore_progress) -> list[Graph]:
     """The neighbours in each space; none for a single image. `on_progress` is told of each space from 0 again."""
     return [find_graph(vectors, data.groups, on_progress) for vectors in data.spaces] if len(data.codes) > 1 else []
 

@@ -6,13 +6,14 @@ and the rest is ranked by heads and neighbours that are not misled by them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from embedkit.progress import OnProgress, ignore_progress
 from embedkit.quality.fusion import sigmoid
 from embedkit.quality.inputs import RankingInput, Vectors, check_input
 from embedkit.quality.outliers import LEAST_IMAGES, spread_to_kin, weigh_company
@@ -20,13 +21,7 @@ from embedkit.quality.pictures import Numbers
 from embedkit.quality.ranking import LabelRanking, find_graphs, rank_input
 from embedkit.quality.reviewing import read_verdicts
 
-Tell = Callable[[str, int, int], None]
-"""Is told what is being done, and how much of it of how much is done."""
 _FITS = "Labels"
-
-
-def say_nothing(_stage: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ def screen_labels(
     *,
     reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
-    on_progress: Tell = say_nothing,
+    on_progress: OnProgress = ignore_progress,
 ) -> Screening:
     """Find foreign images, then rank the labels of the others; arguments and errors as of `rank_label_issues`."""
     data = check_input(labels, vectors, None, groups, None)

@@ -11,7 +11,7 @@ They are searched for once (`find_graph`) and looked at as often as labels chang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -21,6 +21,7 @@ from embedkit.heads.folds import Ints
 from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes.vectors import unit
+from embedkit.progress import Advance, ignore_progress
 
 EVIDENCE = 5
 RATIO = 5
@@ -63,7 +64,7 @@ class Surroundings:
         return cls(*(np.mean([getattr(view, part.name) for view in views], axis=0) for part in fields(cls)))
 
 
-def find_graph(vectors: Floats, groups: Ints, on_progress: Callable[[int, int], None] | None = None) -> Graph:
+def find_graph(vectors: Floats, groups: Ints, on_progress: Advance = ignore_progress) -> Graph:
     """Search the neighbours of vectors, float32 (N, D), of patient groups (N,), in whitened space.
 
     Memory is about 1.5 kB an image. `on_progress` is told how many of how many images are done.

@@ -12,9 +12,10 @@ import numpy as np
 from embedkit.errors import UsageError
 from embedkit.heads.moments import Floats
 from embedkit.indexes import Index
+from embedkit.progress import Advance, ignore_progress
 from embedkit.quality import IssueTable, read_issues
 from embedkit.quality.table import MISLABELLED, MISSING_LABEL, OUT_OF_DOMAIN, UNUSABLE
-from embedkit.report.projection import OnProgress, project
+from embedkit.report.projection import project
 
 CORRECTED = "corrected label"
 _DOUBTS = (MISLABELLED, OUT_OF_DOMAIN, UNUSABLE)
@@ -67,7 +68,7 @@ def make_map(
     issues: Path | IssueTable | None = None,
     above: float = ABOVE,
     settled: Collection[str] = (),
-    on_progress: OnProgress | None = None,
+    on_progress: Advance = ignore_progress,
 ) -> RegionMap:
     """Project a space of an index, and mark suspects and corrected labels.
 

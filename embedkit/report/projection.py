@@ -8,7 +8,6 @@ label issues does: the same neighbours, and a seventh of the numbers.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from embedkit.errors import UsageError
 from embedkit.heads import build_search, whiten
 from embedkit.heads.moments import Floats
 from embedkit.indexes.vectors import unit
+from embedkit.progress import Advance, ignore_progress
 
 PROJECTIONS = ("umap", "tsne")
 FITTED = 50_000
@@ -25,9 +25,6 @@ _AT_ONCE = 65_536
 _FEWEST = 8
 """Images from which on there are neighbourhoods to draw."""
 
-OnProgress = Callable[[int, int], None]
-"""Told how many of all images have their place."""
-
 
 def project(
     vectors: Floats,
@@ -35,7 +32,7 @@ def project(
     *,
     seed: int = 0,
     fitted: int = FITTED,
-    on_progress: OnProgress | None = None,
+    on_progress: Advance = ignore_progress,
 ) -> Floats:
     """Map vectors, float32 (N, D), none zero, to points, float32 (N, 2), by cosine; the same seed, the same points.
 
@@ -45,15 +42,14 @@ def project(
     if projection not in PROJECTIONS:
         raise UsageError("unknown-projection", f"no projection '{projection}': choose {' or '.join(PROJECTIONS)}")
     count = len(vectors)
-    tell = on_progress or (lambda _done, _of: None)
-    tell(0, count)
+    on_progress(0, count)
     if count < _FEWEST:
         return _start(whiten(vectors), seed) if count else np.zeros((0, 2), np.float32)
     directions = unit(whiten(vectors))
     sample = np.sort(np.random.default_rng(seed).permutation(count)[:fitted])
     points = np.empty((count, 2), np.float32)
     points[sample] = (_lay_out_umap if projection == "umap" else _lay_out_tsne)(directions[sample], seed)
-    tell(len(sample), count)
+    on_progress(len(sample), count)
     rest = np.setdiff1d(np.arange(count), sample, assume_unique=True)
     search = build_search(directions[sample]) if len(rest) else None
     for start in range(0, len(rest), _AT_ONCE):
@@ -61,7 +57,7 @@ def project(
         assert search is not None  # noqa: S101 (there is a rest)
         near, _ = search(directions[part], _PLACED_BY)
         points[part] = np.median(points[sample][near], axis=1)
-        tell(len(sample) + start + len(part), count)
+        on_progress(len(sample) + start + len(part), count)
     return points
 
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from embedkit.indexes import Index
+from embedkit.progress import OnProgress, ignore_progress
 from embedkit.quality import IssueTable, find_label_issues
-from embedkit.quality.screening import Tell, say_nothing
 from embedkit.review.agreement import find_consensus
 from embedkit.review.decision import SKIP, Decision
 from embedkit.review.decisions import Decisions
@@ -29,7 +29,7 @@ def find_open_issues(
     space: str | Sequence[str] | None = None,
     all_images: bool = False,
     seed: int = 0,
-    on_progress: Tell = say_nothing,
+    on_progress: OnProgress = ignore_progress,
 ) -> IssueTable:
     """Find label issues, heeding the decisions that stand (`Decisions.latest`); the notes say how many were heeded.
 

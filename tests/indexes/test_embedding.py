@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from embedkit.errors import EncoderError, UsageError
-from embedkit.indexes import Index, Progress
+from embedkit.indexes import Index
 
 from .conftest import Embed, TinyEncoder, write_dump, write_picture
 
@@ -173,8 +173,8 @@ def test_vectors_without_a_direction_reject_their_image(
 def test_an_interrupt_commits_what_was_ready(tmp_path: Path, run: Embed) -> None:
     write_dump(tmp_path / "dump", 10)
 
-    def interrupt(progress: Progress) -> None:
-        if progress.done == 6:
+    def interrupt(_stage: str, done: int, _total: int | None, _detail: str = "") -> None:
+        if done == 6:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -186,14 +186,14 @@ def test_an_interrupt_commits_what_was_ready(tmp_path: Path, run: Embed) -> None
 
 def test_progress_counts_every_file_once(tmp_path: Path, run: Embed) -> None:
     write_dump(tmp_path / "dump", 7)
-    seen: list[Progress] = []
-    run(on_progress=seen.append)
-    files = [progress for progress in seen if progress.stage == "Embedding"]
-    assert [progress.done for progress in files] == list(range(1, 9))
-    assert (files[-1].rejected, files[-1].images) == (1, 7)
-    assert {progress.total for progress in files} <= {None, 8}
-    assert list(dict.fromkeys(p.stage for p in seen)) == ["Embedding", "Search index of tiny", "Neighbours in tiny"]
-    assert all(progress.total == 7 for progress in seen if progress not in files)
+    seen: list[tuple[str, int, int | None, str]] = []
+    run(on_progress=lambda stage, done, total, detail="": seen.append((stage, done, total, detail)))
+    files = [told for told in seen if told[0] == "Embedding"]
+    assert [done for _, done, _, _ in files] == list(range(1, 9))
+    assert files[-1][3] == "7 images, 1 rejected"
+    assert {total for _, _, total, _ in files} <= {None, 8}
+    assert list(dict.fromkeys(told[0] for told in seen)) == ["Embedding", "Search index of tiny", "Neighbours in tiny"]
+    assert all(total == 7 for stage, _, total, _ in seen if stage != "Embedding")
 
 
 def test_the_index_inside_a_source_is_not_walked(tmp_path: Path, run: Embed) -> None:

@@ -204,8 +204,8 @@ def test_an_outdated_or_lost_faiss_file_is_made_good_when_the_index_is_opened(tm
     write_picture(dump / "late.png", 70)
     write_picture(dump / "study0/000.png", 71)
 
-    def stop(progress: object) -> None:
-        if getattr(progress, "done", 0) == 10:
+    def stop(_stage: str, done: int, *_: object) -> None:
+        if done == 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

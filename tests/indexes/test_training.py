@@ -37,7 +37,7 @@ PATIENTS = ["b", "a", "", "b", "a", "c", "", "", "c", "a"]
 
 def test_pictures_regions_and_patients_are_those_of_the_index(index: Index, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    data = training_set(_with_regions(index, REGIONS, PATIENTS), tmp_path, on_picture=lambda *at: seen.append(at))
+    data = training_set(_with_regions(index, REGIONS, PATIENTS), tmp_path, on_progress=lambda *at: seen.append(at))
     assert np.array_equal(data.pictures, index.pictures(range(10)))
     assert data.regions == ("foot", "hand", "knee")
     assert ["" if code < 0 else data.regions[code] for code in data.codes] == REGIONS
