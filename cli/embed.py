@@ -160,7 +160,7 @@ def show_report(console: Console, report: EmbedReport, index: Path) -> None:
     console.line(f"{report.files:,} files met: " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()))
     show_rejected(console, report.rejected, report.rejected_frames)
     if report.notes:
-        rows = [(count, note, NOTES[note]) for note, count in sorted(report.notes.items())]
+        rows = [(count, note, NOTES.get(note, note)) for note, count in sorted(report.notes.items())]
         console.table(("images", "noted", "what"), rows)
     if report.moved:
         console.line(f"{len(report.moved):,} files moved: their images, labels and decisions are at the new paths")

@@ -67,7 +67,8 @@ def info(
     if unmapped:
         console.table(("could not be mapped", "found in", "images"), unmapped[:top])
     if notes:
-        console.table(("images", "noted", "what"), [(count, note, NOTES[note]) for note, count in notes.most_common()])
+        noted = [(count, note, NOTES.get(note, note)) for note, count in notes.most_common()]
+        console.table(("images", "noted", "what"), noted)
     show_rejected(console, rejected, opened.rejected_frames)
     spaces = [(n, s.encoder[:12], s.input_size, s.precision, s.runtime) for n, s in opened.spaces.items()]
     console.table(("space", "encoder", "pixels", "precision", "runtime"), spaces)
@@ -82,6 +83,7 @@ def show_rejected(console: Console, files: Counter[str], frames: Counter[str]) -
     """Files without an image by reason, and frames that are none, of these files or of others."""
     from embedkit.indexes import REASONS
 
-    rows = [(files[reason], frames[reason], reason, REASONS[reason]) for reason, _ in (files | frames).most_common()]
+    reasons = [reason for reason, _ in (files | frames).most_common()]
+    rows = [(files[reason], frames[reason], reason, REASONS.get(reason, reason)) for reason in reasons]
     if rows:
         console.table(("files", "frames", "rejected", "why"), rows)

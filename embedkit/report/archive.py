@@ -80,7 +80,9 @@ def _list_spellings(spellings: Counter[tuple[str, str, str]], *, mapped: bool) -
     """Labels as they stand at their source, the commonest first; those without a region, or the others."""
     found = [(key, count) for key, count in spellings.items() if key[0] and bool(key[1]) == mapped]
     ordered = sorted(found, key=lambda item: (-item[1], item[0]))
-    rows: list[tuple[object, ...]] = [(*key[:2], _SOURCES[key[2]], count) for key, count in ordered[:SPELLINGS]]
+    rows: list[tuple[object, ...]] = [
+        (given, region, _SOURCES.get(source, source), count) for (given, region, source), count in ordered[:SPELLINGS]
+    ]
     if rest := ordered[SPELLINGS:]:
         rows.append((f"{len(rest):,} rarer spellings", "", "", sum(count for _, count in rest)))
     if mapped:
@@ -92,5 +94,5 @@ def _list_spellings(spellings: Counter[tuple[str, str, str]], *, mapped: bool) -
 
 def _count_rejected(index: Index) -> Table:
     counts = Counter(index.rejected_files["reason"].to_pylist()).most_common()
-    rows = tuple((reason, count, REASONS[reason]) for reason, count in counts)
+    rows = tuple((reason, count, REASONS.get(reason, reason)) for reason, count in counts)
     return Table("rejected", "Files that are no image of the archive, by reason", ("reason", "files", "why"), rows)
