@@ -28,7 +28,12 @@ def path_text(path: os.PathLike[str]) -> str:
 
 def text_path(text: str) -> Path:
     """Return the path that an index keeps as `text`: the inverse of `path_text`."""
-    return Path(os.fsdecode(_ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), os.fsencode(text))))
+    return Path(os.fsdecode(_ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), _name(text))))
+
+
+def _name(text: str) -> bytes:
+    """The bytes of a path that is kept in UTF-8, whatever the locale; surrogates are those of a path given by hand."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def possible_paths(text: str) -> tuple[Path, ...]:
@@ -36,7 +41,7 @@ def possible_paths(text: str) -> tuple[Path, ...]:
 
     That wrote a name that looks like an escape just as it is.
     """
-    return (text_path(text), Path(text)) if "\\x" in text else (Path(text),)
+    return (text_path(text), Path(os.fsdecode(_name(text)))) if "\\x" in text else (text_path(text),)
 
 
 def possible_texts(path: os.PathLike[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -73,7 +74,11 @@ class ReadFile:
     notes: tuple[str, ...] = ()
     """Codes of `reasons.NOTES`: what was odd."""
     header: Header | None = field(default=None, repr=False)
-    """What labels are read from; None for a file that is no DICOM."""
+    """What labels are read from; None for a file that is no DICOM, and in another process than that which read it."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the header behind: it is large, and holds what may not go further."""
+        return self.__dict__ | {"header": None}
 
 
 def read_file(found: FoundFile, options: ReadingOptions) -> ReadFile:
