@@ -123,7 +123,7 @@ def learn_head(path: Path, kind: str, archive: Archive) -> tuple[LinearHead, Fla
     seen, judged = np.flatnonzero(~archive.held_out & (archive.codes >= 0)), archive.judged()
     pictures = archive.pictures[kind]
     vectors = encoder.encode(pictures[seen])
-    head = fit_head(vectors, archive.codes[seen], archive.groups[seen], archive.regions, encoder=encoder.sha256)
+    head = fit_head(vectors, archive.codes[seen], archive.groups[seen], archive.regions, encoder=encoder.digest)
     return head, head.logits(encoder.encode(pictures[judged])).argmax(axis=1) == archive.codes[judged]
 
 

@@ -29,7 +29,7 @@ from tables import draw_table
 
 _SHARD, _PATIENT, _PICTURES, _QUERIES = 512, 3, 5, 300
 _ENCODER = SimpleNamespace(
-    name="made", sha256="0" * 64, precision="fp32", runtime="numpy", input_size=256, encode=None, warm_up=None
+    name="made", digest="0" * 64, dimension=512, precision="fp32", runtime="numpy", input_size=256, encode=None
 )
 
 

@@ -41,7 +41,7 @@ def reading_options(
 
 def encoders_for(
     path: Path, sources: Sequence[str], precision: str, runtime: str, note: Callable[[str], None]
-) -> list[Encoder]:
+) -> Sequence[Encoder]:
     """The encoders to embed with: those of `sources`, and of the spaces that the index at `path` has already.
 
     So new images get vectors in every space. The precision `auto` is what a space was made with. A new index has the

@@ -42,12 +42,10 @@ from embedkit.labels import LabelTable
 from embedkit.labels.vocabulary import Vocabulary
 from embedkit.progress import OnProgress, ignore_progress
 from embedkit.sources import FoundFile, find_files
-from embedkit.workers import WorkerPool
+from embedkit.workers import Executor, LocalExecutor, Pool
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder
-
-Pool = WorkerPool[FoundFile, Prepared]
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,7 @@ def embed(
     replace_labels: bool = False,
     reading: PreparationOptions | None = None,
     settings: EmbedSettings | None = None,
+    executor: Executor | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> EmbedReport:
     """Bring the index at `index_path` up to date with `sources`; make it where there is none.
@@ -102,6 +101,8 @@ def embed(
         `EmbedReport.labels` tells.
     replace_labels
         Take away the labels that earlier tables and folders gave to images under `sources`, before `labels` are added.
+    executor
+        What reads the files; worker processes on this machine, unless another one is given.
 
     Raises
     ------
@@ -125,7 +126,10 @@ def embed(
             for encoder in encoders:
                 writer.add_space(encoder.name, spaces[encoder.name])
                 fill_space(writer, encoder, partial(on_progress, f"Encoding by {encoder.name}"))
-        with _worker_pool(writer, reading, settings) as pool:  # it starts while the catalogue is read
+        prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key))
+        pools = executor or LocalExecutor(settings.workers)
+        with pools.open(prepare, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s) as pool:
+            # the workers start while the catalogue is read
             with _timed(seconds, "catalogue"):
                 known = _read_catalogue(writer, reading, settings)
                 walk = Walk(present, writer.folder, known, gone=gone)
@@ -172,13 +176,6 @@ def _count_known(index_path: Path, source: Path) -> int:
     return Catalogue(table).count_under([root]) if is_gone(root) else 0
 
 
-def _worker_pool(writer: IndexWriter, reading: PreparationOptions, settings: EmbedSettings) -> Pool:
-    prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key))
-    return WorkerPool(
-        prepare, workers=settings.workers, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s
-    )
-
-
 def _read_catalogue(writer: IndexWriter, reading: PreparationOptions, settings: EmbedSettings) -> Catalogue:
     table = read_columns(writer.folder, writer.manifest, catalogue.COLUMNS)
     return Catalogue(
@@ -193,7 +190,7 @@ def _add_files(
     writer: IndexWriter,
     walk: Walk,
     encoders: Sequence[Encoder],
-    pool: Pool,
+    pool: Pool[FoundFile, Prepared],
     codecs: Codecs,
     *,
     settings: EmbedSettings,

@@ -19,9 +19,6 @@ from embedkit.progress import Advance, ignore_progress
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder
 
-DIMENSION = 512
-NO_VECTORS: NDArray[np.float32] = np.empty((0, DIMENSION), np.float32)
-
 
 def space_of(encoder: Encoder) -> Space:
     """Return what the vectors of `encoder` have in common; raises `EncoderError` ``encoder-name`` for a wrong name."""
@@ -31,21 +28,40 @@ def space_of(encoder: Encoder) -> Space:
         )
         raise EncoderError("encoder-name", message)
     return Space(
-        encoder.sha256, str(PREPROCESSING_VERSION), encoder.precision, encoder.runtime, encoder.input_size, DIMENSION
+        encoder.digest,
+        str(PREPROCESSING_VERSION),
+        encoder.precision,
+        encoder.runtime,
+        encoder.input_size,
+        encoder.dimension,
     )
 
 
-def encode_each(encoders: Sequence[Encoder], pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Vectors (n, d) of pictures (n, 256, 256), by the name of the space."""
-    return {encoder.name: encoder.encode(pictures) for encoder in encoders}
+def encode(encoder: Encoder, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Vectors float32 (n, dimension) of pictures uint8 (n, 256, 256).
+
+    Raises
+    ------
+    EncoderError
+        ``encoder-output`` where it gives anything else.
+    """
+    vectors = np.asarray(encoder.encode(pictures))
+    if vectors.shape != (len(pictures), encoder.dimension) or vectors.dtype != np.float32:
+        message = (
+            f"{encoder.name} gave {vectors.dtype} {vectors.shape} for {len(pictures)} pictures: "
+            f"it must be float32 ({len(pictures)}, {encoder.dimension})"
+        )
+        raise EncoderError("encoder-output", message)
+    return vectors
 
 
 def spread_rows(
-    vectors: Sequence[NDArray[np.float32]], pictured: Sequence[bool] | NDArray[np.bool_]
+    vectors: Sequence[NDArray[np.float32]], pictured: Sequence[bool] | NDArray[np.bool_], dimension: int
 ) -> NDArray[np.float32]:
-    """Vectors (rows, d) with `vectors`, one after the other, at the `pictured` rows, and zero at the others."""
-    rows = np.zeros((len(pictured), DIMENSION), np.float32)
-    rows[np.asarray(pictured, bool)] = np.concatenate([NO_VECTORS, *vectors])
+    """Vectors (rows, dimension) with `vectors`, one after the other, at the `pictured` rows, and zero at the others."""
+    rows = np.zeros((len(pictured), dimension), np.float32)
+    if vectors:
+        rows[np.asarray(pictured, bool)] = np.concatenate(vectors)
     return rows
 
 
@@ -59,7 +75,7 @@ def fill_space(writer: IndexWriter, encoder: Encoder, on_progress: Advance = ign
         stored = read_pictures(writer.folder / images_name(number), shard.rows)
         pictured = np.array([bool(data) for data in stored])
         pictures = [decode_picture(data) for data in stored if data]
-        vectors = [encoder.encode(np.array(pictures))] if pictures else []
-        writer.add_vectors(number, encoder.name, spread_rows(vectors, pictured), pictured)
+        vectors = [encode(encoder, np.array(pictures))] if pictures else []
+        writer.add_vectors(number, encoder.name, spread_rows(vectors, pictured, encoder.dimension), pictured)
         done += shard.rows
         on_progress(done, total)

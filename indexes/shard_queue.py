@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.codecs.choice import Codecs
+from embedkit.image import PICTURE_SIDE
 from embedkit.indexes.attempts import Attempt
-from embedkit.indexes.encoding import encode_each, spread_rows
+from embedkit.indexes.encoding import encode, spread_rows
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.writer import IndexWriter
 
@@ -116,13 +117,14 @@ class ShardQueue:
             self._running.popleft()
 
     def _warm_up(self) -> None:
+        blank = np.zeros((1, PICTURE_SIDE, PICTURE_SIDE), np.uint8)
         for encoder in self._encoders:
-            encoder.warm_up()
+            encoder.encode(blank)  # importing and compiling take long, the first time
         from embedkit.indexes import graph, search  # noqa: F401, PLC0415 (FAISS takes long to import)
 
     def _encode_job(self, pictures: NDArray[np.uint8]) -> Vectors:
         start = time.perf_counter()
-        vectors = encode_each(self._encoders, pictures)
+        vectors = {encoder.name: encode(encoder, pictures) for encoder in self._encoders}
         self.seconds["encode"] += time.perf_counter() - start
         return vectors
 
@@ -133,6 +135,6 @@ class ShardQueue:
             before.result()  # no shard without the one before it
         pictured = [bool(row.picture) for row in rows]
         parts = [future.result() for future in encoded]
-        vectors = {e.name: spread_rows([part[e.name] for part in parts], pictured) for e in self._encoders}
+        vectors = {e.name: spread_rows([part[e.name] for part in parts], pictured, e.dimension) for e in self._encoders}
         self._writer.add_shard(rows, vectors, self._attempt, self._codecs)
         self.seconds["write"] += time.perf_counter() - start

@@ -12,7 +12,7 @@ from embedkit.indexes.paths import path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, rejected_row
 from embedkit.indexes.progress import ProgressMeter
 from embedkit.sources import FoundFile, find_files
-from embedkit.workers import WorkerPool
+from embedkit.workers import Pool
 
 
 class Walk:
@@ -47,7 +47,7 @@ class Walk:
         return (found for found in find_files(self._sources) if not found.path.is_relative_to(self._index_folder))
 
     def read(
-        self, pool: WorkerPool[FoundFile, Prepared], meter: ProgressMeter, on_start: Callable[[], None]
+        self, pool: Pool[FoundFile, Prepared], meter: ProgressMeter, on_start: Callable[[], None]
     ) -> Iterator[Prepared]:
         """Yield the rows and pictures of every file that is new or changed, in the order of the walk.
 

@@ -1,4 +1,4 @@
-"""Encoders: from pictures to 512-d vectors, their files and what runs them."""
+"""Encoders: from pictures to vectors, their files and what runs them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
-    from embedkit.encoder.encoding import Encoder, load_encoder
+    from embedkit.encoder.encoding import ResNetEncoder, load_encoder
+    from embedkit.encoder.protocol import Encoder
     from embedkit.encoder.weights import STARTER, EncoderConfig, save_encoder, shipped_encoders
 
 _MODULES = {
-    "Encoder": "encoding",
+    "Encoder": "protocol",
     "EncoderConfig": "weights",
+    "ResNetEncoder": "encoding",
     "STARTER": "weights",
     "load_encoder": "encoding",
     "save_encoder": "weights",
@@ -23,6 +25,7 @@ __all__ = [
     "STARTER",
     "Encoder",
     "EncoderConfig",
+    "ResNetEncoder",
     "load_encoder",
     "save_encoder",
     "shipped_encoders",

@@ -1,4 +1,4 @@
-"""`Encoder`: pictures in, vectors out, by the runtime that is fastest here or that is asked for.
+"""`ResNetEncoder`: pictures in, vectors out, by the runtime that is fastest here or that is asked for.
 
 A vector does not depend on the pictures beside it, and is the same bit for bit whenever the same machine encodes the
 same picture. Runtimes and precisions differ in the last digits: cosines of 0.999 and more.
@@ -15,10 +15,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from embedkit.encoder.architecture import DIMENSION
 from embedkit.encoder.views import encode_views
 from embedkit.encoder.weights import STARTER, EncoderWeights, read_encoder
 from embedkit.errors import UsageError
-from embedkit.image import PICTURE_SIDE
 
 BATCH_SIZE = 16
 """Every batch has this size, the last one padded: a vector must not depend on which pictures stood beside it."""
@@ -33,14 +33,14 @@ class Runtime(Protocol):
     """What runs a network."""
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512), in padded batches of one size."""
+        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, `DIMENSION`), in padded batches of one size."""
         ...
 
 
-class Encoder:
-    """A frozen network with the way pictures are brought to it.
+class ResNetEncoder:
+    """A frozen ResNet18 with the way pictures are brought to it.
 
-    Attributes: `name` of the vector space, `sha256` of the weights, `runtime` (one of `RUNTIMES`), `precision` (one of
+    Attributes: `name` of the vector space, `digest` of the weights, `runtime` (one of `RUNTIMES`), `precision` (one of
     `PRECISIONS`), `input_size` in pixels. Vectors of encoders that differ in any of these do not mix.
     """
 
@@ -48,26 +48,22 @@ class Encoder:
         self.config = weights.config
         self.name = weights.config.name
         self.input_size = weights.config.input_size
-        self.sha256 = weights.sha256
+        self.digest = weights.sha256
+        self.dimension = DIMENSION
         self.runtime = runtime
         self.precision = precision
         self._runtime = _start(weights, runtime, precision)
-        self._warm = False
-
-    def warm_up(self) -> None:
-        """Do what takes long the first time (importing, compiling), for a caller that has nothing else to do yet."""
-        if not self._warm:
-            self.encode(np.zeros((1, PICTURE_SIDE, PICTURE_SIDE), np.uint8))
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512), not normalised."""
-        self._warm = self._warm or len(pictures) > 0
+        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, `DIMENSION`), not normalised."""
         if self.config.views:
             return encode_views(self._runtime.encode, pictures)
         return self._runtime.encode(pictures)
 
 
-def load_encoder(source: str | EncoderWeights = STARTER, precision: str = "auto", runtime: str = "auto") -> Encoder:
+def load_encoder(
+    source: str | EncoderWeights = STARTER, precision: str = "auto", runtime: str = "auto"
+) -> ResNetEncoder:
     """Load an encoder by name or path (see `read_encoder`), or start one whose weights have been read.
 
     Parameters
@@ -100,7 +96,7 @@ def load_encoder(source: str | EncoderWeights = STARTER, precision: str = "auto"
     if not _computes(runtime, precision):
         raise UsageError("bad-precision", f"{runtime} does not compute in {precision} here: choose fp32")
     weights = source if isinstance(source, EncoderWeights) else read_encoder(source)
-    return Encoder(weights, runtime, precision)
+    return ResNetEncoder(weights, runtime, precision)
 
 
 def _check(kind: str, wanted: str, known: tuple[str, ...]) -> None:

@@ -26,9 +26,9 @@ class _MeanPool(nn.Module):
 
 
 def build_backbone() -> nn.Module:
-    """A randomly initialised ResNet18 from one grey channel to 512 features.
+    """A randomly initialised ResNet18 from one grey channel to `DIMENSION` features.
 
-    Maps float tensors (B, 1, H, W) to (B, 512) by global average pooling (paper, section 3.3).
+    Maps float tensors (B, 1, H, W) to (B, `DIMENSION`) by global average pooling (paper, section 3.3).
     """
     network: nn.Module = resnet18(weights=None)
     network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)

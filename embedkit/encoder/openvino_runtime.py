@@ -36,7 +36,7 @@ class OpenVinoRuntime:
         self._weights, self._precision, self._batch_size = weights, precision, batch_size
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, 512)."""
+        """Map pictures uint8 (N, 256, 256) to vectors float32 (N, `DIMENSION`)."""
         vectors = np.empty((len(pictures), DIMENSION), np.float32)
 
         def encode_batch(start: int) -> None:
@@ -108,7 +108,7 @@ def _resize_side(pictures: Any, matrix: NDArray[np.float32], axis: int) -> Any:
 
 
 def build_network(weights: EncoderWeights, batch_size: int, *, quantized: bool = False) -> Any:
-    """The network as an OpenVINO model, from float32 (B, 1, side, side) to (B, 512).
+    """The network as an OpenVINO model, from float32 (B, 1, side, side) to (B, `DIMENSION`).
 
     Quantized, it multiplies whole numbers of 8 bits from the second block on; see `quantization`.
     """

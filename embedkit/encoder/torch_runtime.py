@@ -26,7 +26,7 @@ class TorchRuntime:
         self._network = network.to(self._device, self._dtype)
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Map pictures uint8 (N, S, S) to vectors float32 (N, 512), in padded batches of one size."""
+        """Map pictures uint8 (N, S, S) to vectors float32 (N, `DIMENSION`), in padded batches of one size."""
         vectors = np.empty((len(pictures), DIMENSION), np.float32)
         for start in range(0, len(pictures), self._batch_size):
             batch = torch.from_numpy(np.array(pictures[start : start + self._batch_size]))

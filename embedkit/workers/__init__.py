@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from embedkit.workers.executor import Executor, LocalExecutor, Pool, SerialExecutor
 from embedkit.workers.fork_server import start_ahead
 from embedkit.workers.pool import WorkerPool
 
-__all__ = ["WorkerPool", "start_ahead"]
+__all__ = ["Executor", "LocalExecutor", "Pool", "SerialExecutor", "WorkerPool", "start_ahead"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -24,34 +23,16 @@ class TinyEncoder:
     runtime: str = "numpy"
     precision: str = "fp32"
     input_size: int = 256
+    dimension: int = 512
 
     @property
-    def sha256(self) -> str:
+    def digest(self) -> str:
         return f"{self.seed:064x}"
-
-    def warm_up(self) -> None:
-        """Do nothing: there is nothing to load."""
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         sums = pictures.reshape(-1, 16, 16, 16, 16).sum(axis=(2, 4), dtype=np.int64).reshape(-1, 256)
-        weights = np.random.default_rng(self.seed).integers(-3, 4, (256, 512))
+        weights = np.random.default_rng(self.seed).integers(-3, 4, (256, self.dimension))
         return np.asarray(sums @ weights, np.float32) / 4096 + 1
-
-
-class SerialPool:
-    """Stands in for the worker pool where workers are not the point: it takes no time to start."""
-
-    def __init__(self, function: Callable[..., Any], **_: object) -> None:
-        self._function = function
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing: there is no process to end."""
-
-    def map(self, items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        return ((item, self._function(item)) for item in items)
 
 
 def write_picture(path: Path, seed: int) -> None:

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from conftest import SerialPool, TinyEncoder
+from conftest import TinyEncoder
 
-from embedkit.indexes import EmbedSettings, embed, embedding, search  # noqa: F401 (FAISS is imported once)
+from embedkit.indexes import EmbedSettings, embed, search  # noqa: F401 (FAISS is imported once)
+from embedkit.workers import LocalExecutor, SerialExecutor
 
 
 def die_at(call: int) -> None:
@@ -39,10 +40,10 @@ def die_at(call: int) -> None:
 def run(source: str, index: str, pool: str, call: int) -> None:
     """Embed in this process."""
     die_at(call)
-    if pool == "serial":
-        embedding.WorkerPool = SerialPool  # type: ignore[assignment,misc]
-    settings = EmbedSettings(workers=1, shard_files=3)
-    embed([Path(source)], Path(index), encoders=[TinyEncoder()], settings=settings)
+    executor = SerialExecutor() if pool == "serial" else LocalExecutor(1)
+    embed(
+        [Path(source)], Path(index), encoders=[TinyEncoder()], settings=EmbedSettings(shard_files=3), executor=executor
+    )
 
 
 if __name__ == "__main__":

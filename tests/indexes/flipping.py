@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from embedkit.errors import EmbedkitError
-from embedkit.indexes import EmbedSettings, Index, add_labels, checked_files, embed, embedding, graph, search, verify
+from embedkit.indexes import EmbedSettings, Index, add_labels, checked_files, embed, graph, search, verify
 from embedkit.indexes.manifest import manifest_name, read_newest_manifest
 from embedkit.labels.header import Label
+from embedkit.workers import SerialExecutor
 
-from .conftest import SerialPool, TinyEncoder
+from .conftest import TinyEncoder
 
 PRELOADED = graph, search
 """Imported here, so that no child has to."""
@@ -50,7 +51,8 @@ def use(dump: Path, folder: Path) -> dict[str, Callable[[], Any]]:
     """What is done with an index, in this order."""
 
     def embed_again() -> None:
-        embed([dump], folder, encoders=[TinyEncoder()], settings=EmbedSettings(workers=1, shard_files=4))
+        settings = EmbedSettings(shard_files=4)
+        embed([dump], folder, encoders=[TinyEncoder()], settings=settings, executor=SerialExecutor())
 
     def label() -> Any:
         ids = Index.open(folder).images["image_id"].to_pylist()
@@ -126,7 +128,6 @@ def judge(truth: dict[str, Answer], found: dict[str, Answer], kind: str) -> dict
 
 def main(dump: Path, whole: Path, step: int) -> None:
     """Flip, and print what came of it."""
-    embedding.WorkerPool = SerialPool  # type: ignore[assignment, misc]
     truth = in_child(dump, whole, lambda _: None)
     manifest, rng = read_newest_manifest(whole), random.Random(3)
     counts: dict[str, Counter[str]] = {}

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embedkit.indexes import EmbedSettings, Index, embed, verify
+from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed, verify
 from embedkit.indexes.rows import resolve
 from embedkit.indexes.shards import FACTS_SCHEMA
+from embedkit.workers import SerialExecutor
 
-from .conftest import SerialPool, TinyEncoder, write_picture
+from .conftest import TinyEncoder, write_picture
 
 NAMES = ["a/1.png", "a/2.png", "b/1.png", "b/2", "c.png"]
 CHANGE = st.tuples(st.sampled_from(NAMES), st.sampled_from([None, 0, 1, 2, 3, "text"]))
@@ -52,12 +53,15 @@ def test_any_sequence_of_changes_ends_with_a_fresh_index(
     folder = tmp_path_factory.mktemp("history")
     options = EmbedSettings(workers=1, shard_files=2, forget_vanished=True, forget_most=True)
     (folder / "dump").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedkit.indexes.embedding.WorkerPool", SerialPool)
-        for clock, changes in enumerate(history):
-            apply(folder / "dump", changes, 100 * clock)
-            report = embed([folder / "dump"], folder / "grown", encoders=[TinyEncoder()], settings=options)
-        fresh = embed([folder / "dump"], folder / "fresh", encoders=[TinyEncoder()], settings=options)
+
+    def update(index: str) -> EmbedReport:
+        how = {"encoders": [TinyEncoder()], "settings": options, "executor": SerialExecutor()}
+        return embed([folder / "dump"], folder / index, **how)  # type: ignore[arg-type]
+
+    for clock, changes in enumerate(history):
+        apply(folder / "dump", changes, 100 * clock)
+        report = update("grown")
+    fresh = update("fresh")
     assert content(folder / "grown") == content(folder / "fresh")
     assert (report.files, report.images, report.rejected) == (fresh.files, fresh.images, fresh.rejected)
     assert verify(folder / "grown") == []
