@@ -152,14 +152,15 @@ def _change(earlier: Graph, ids: Ints, again: Ints, directions: Vectors) -> Grap
     """Search for the positions `again` among all, and for all others among what is new."""
     k = earlier.near.shape[1]
     near, cosines = np.full((len(ids), k), -1, np.int64), np.full((len(ids), k), -1, np.float32)
-    near[again], cosines[again] = _others(Found(again, *nearest_among(directions[again], directions, k + 1)))
+    cosine, found = nearest_among(directions[again], directions, k + 1)
+    near[again], cosines[again] = _others(Found(again, found, cosine))
     near = _ids_at(ids, near)
     rest = np.setdiff1d(np.arange(len(ids)), again)
     place = np.searchsorted(earlier.ids, ids[rest])
     near[rest], cosines[rest] = earlier.near[place], earlier.cosines[place]
     new = np.flatnonzero(~np.isin(ids, earlier.ids))
     if len(new):
-        found, cosine = nearest_among(directions[rest], directions[new], min(k, len(new)))
+        cosine, found = nearest_among(directions[rest], directions[new], min(k, len(new)))
         near[rest], cosines[rest] = merge(near[rest], cosines[rest], _ids_at(ids[new], found), cosine)
     return Graph(ids, near, cosines, earlier.recall)
 

@@ -202,10 +202,25 @@ class Index:
 
     def nearest(
         self, queries: NDArray[np.float32], k: int, space: str | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the rows (q, k) and cosines (q, k) of the images nearest to `queries` (q, d), nearest first.
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the distances and the indices of the images nearest to `queries`, as FAISS and scikit-learn do.
 
-        Where there are fewer than `k`, the row is -1 and the cosine -1.
+        Parameters
+        ----------
+        queries
+            float32 (q, d), as the encoder gives them: their length does not matter.
+        k
+            How many for each query.
+        space
+            The embedding space, where the index has several.
+
+        Returns
+        -------
+        distances
+            float32 (q, k), rising: (1 - cosine) / 2, 0 the same direction, 1 the opposite one; infinite where there
+            are fewer than `k`.
+        indices
+            int64 (q, k): rows of `images`; -1 where there are fewer than `k`.
 
         Raises
         ------
@@ -218,10 +233,11 @@ class Index:
             raise UsageError(
                 "bad-vector", f"queries must be finite, not zero, of shape (n, {self.spaces[name].dimension})"
             )
-        ids, cosines = self._search(name).nearest(queries, k)
+        cosines, ids = self._search(name).nearest(queries, k)
         if ids.max(initial=-1) >= len(self._row_of_id) - 1:
             raise IndexFolderError("index-damaged", f"{self.path}: the FAISS file of {name} is of another index")
-        return np.where(ids < 0, -1, self._row_of_id[ids]), cosines
+        distances = np.where(ids < 0, np.float32(np.inf), (1 - cosines) / 2)
+        return distances, np.where(ids < 0, -1, self._row_of_id[ids])
 
     def similar(
         self, query: str | Path | NDArray[np.float32], k: int = 10, space: str | None = None
@@ -240,12 +256,12 @@ class Index:
         """
         own = self._row_of(query) if isinstance(query, str | Path) else -1
         vector = self._vectors_of(np.array([own]), space)[0] if isinstance(query, str | Path) else query
-        rows, cosines = self.nearest(vector[None], k + (own >= 0), space)
-        found = [(int(r), float(c)) for r, c in zip(rows[0], cosines[0], strict=True) if r not in (-1, own)][:k]
+        distances, rows = self.nearest(vector[None], k + (own >= 0), space)
+        found = [(int(r), float(d)) for d, r in zip(distances[0], rows[0], strict=True) if r not in (-1, own)][:k]
         ids, paths, regions = (self.images[name] for name in ("image_id", "path", "region"))
         return [
-            Neighbour(row, ids[row].as_py(), paths[row].as_py(), regions[row].as_py(), (1 - cosine) / 2)
-            for row, cosine in found
+            Neighbour(row, ids[row].as_py(), paths[row].as_py(), regions[row].as_py(), distance)
+            for row, distance in found
         ]
 
     def neighbour_graph(

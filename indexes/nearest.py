@@ -95,14 +95,15 @@ class NearestOfAll:
         blocks = (np.arange(start, min(start + step, len(self.directions))) for start in starts)
 
         def compare(queries: Ints) -> Found:
-            return Found(queries, *nearest_among(self.directions[queries], self.directions, self.k))
+            cosines, near = nearest_among(self.directions[queries], self.directions, self.k)
+            return Found(queries, near, cosines)
 
         return map(compare, blocks) if _gpu() else _map_on_cores(compare, blocks)
 
     def _walk_tiles(self) -> Iterator[Found]:
         """Cut and look by half of a sample, measure by the other half."""
         sample = np.linspace(0, len(self.directions) - 1, _SAMPLE).astype(np.int64)
-        true, cosines = nearest_among(self.directions[sample], self.directions, self.k)
+        cosines, true = nearest_among(self.directions[sample], self.directions, self.k)
         sketch = self._sketch(sample[::2], true[::2])
         tiles = cut(sketch)
         reach = tiles.reach(sample[::2], true[::2], AIM)
@@ -141,7 +142,7 @@ class NearestOfAll:
         axes = np.linalg.eigh(some.T @ some)[1][:, ::-1]  # not centred: their products stand for cosines
         for width in (width for width in _SKETCHES if width < directions.shape[1]):
             sketch = directions @ np.ascontiguousarray(axes[:, :width])
-            near = nearest_among(sketch[sample], sketch, _CANDIDATES * self.k)[0]
+            near = nearest_among(sketch[sample], sketch, _CANDIDATES * self.k)[1]
             if np.mean([np.isin(one, other).mean() for one, other in zip(true, near, strict=True)]) >= AIM:
                 return np.asarray(sketch, np.float32)
         return directions
@@ -160,10 +161,10 @@ def _map_on_cores(compare: Callable[[Block], Found], blocks: Iterable[Block]) ->
 
 
 @single_thread()
-def nearest_among(queries: Vectors, directions: Vectors, k: int) -> tuple[Ints, Vectors]:
+def nearest_among(queries: Vectors, directions: Vectors, k: int) -> tuple[Vectors, Ints]:
     """Compare every query, (M, D), with every vector, (N, D), by their products: cosines, where all are of length 1.
 
-    Returns rows int64 (M, k) and cosines float32 (M, k), nearest first and level ones by row; -1 where there are fewer.
+    Returns cosines float32 (M, k) and rows int64 (M, k), nearest first and level ones by row; -1 where there are fewer.
     """
     rows, cosines = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -1, np.float32)
     step = _VECTORS_AT_ONCE if _gpu() else max(1, _SCORES_AT_ONCE // min(_VECTORS_AT_ONCE, max(len(directions), 1)))
@@ -174,7 +175,7 @@ def nearest_among(queries: Vectors, directions: Vectors, k: int) -> tuple[Ints, 
             near = _candidates(queries[part], among, min(k + _SPARE, len(among)))
             cosine = _cosines(queries[part], among, near)
             rows[part], cosines[part] = merge(rows[part], cosines[part], near + start, cosine)
-    return rows, cosines
+    return cosines, rows
 
 
 def _nearest(k: int, rows: Ints, cosines: Vectors) -> tuple[Ints, Vectors]:

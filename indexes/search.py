@@ -55,8 +55,8 @@ class VectorSearch:
         """The sha256 of the ids."""
         return digest_ids(self.ids)
 
-    def nearest(self, queries: Vectors, k: int) -> tuple[Ids, Vectors]:
-        """Return ids (q, k) and cosines (q, k), nearest first; id -1 and cosine -1 where there are fewer."""
+    def nearest(self, queries: Vectors, k: int) -> tuple[Vectors, Ids]:
+        """Return cosines (q, k) and ids (q, k), nearest first; id -1 and cosine -1 where there are fewer."""
         if self._file:
             self._file.refuse_if_changed()
         found = min(k, self.index.ntotal)
@@ -65,7 +65,7 @@ class VectorSearch:
         if found and len(queries):
             near, indices = self.index.search(unit(queries), found)
             ids[:, :found], cosines[:, :found] = indices, np.where(indices < 0, -1, np.clip(near, -1, 1))
-        return ids, cosines
+        return cosines, ids
 
     def on_gpu(self) -> VectorSearch:
         """Return the index on all GPUs, or as it is where there is none or it does not fit."""

@@ -122,7 +122,7 @@ def choose_to_label(
     """
     reached = np.zeros(len(among), dtype=np.float32)
     if len(covered) and len(among):
-        reached = np.maximum(build_search(vectors[covered])(vectors[among], 1)[1][:, 0], 0)
+        reached = np.maximum(build_search(vectors[covered])(vectors[among], 1)[0][:, 0], 0)
     weights = _doubt(vectors, labels, groups, among)
     return among[choose_by_coverage(vectors[among], budget, weights, reached)]
 

@@ -50,8 +50,8 @@ def judge_neighbours(space: str, vectors: Floats, codes: Ints, rounds: Sequence[
     """Judge by the vote of the 20 nearest training images; arguments as of `judge_linear`."""
     shares = np.zeros((len(codes), classes), np.float32)
     for judged in rounds:
-        found = Neighbours(*build_search(vectors[judged.train])(vectors[~judged.train], VOTERS))
-        shares[~judged.train] = vote(found, codes[judged.train], classes)
+        cosine, near = build_search(vectors[judged.train])(vectors[~judged.train], VOTERS)
+        shares[~judged.train] = vote(Neighbours(near, cosine), codes[judged.train], classes)
     return Judgement("kNN", space, shares, shares)
 
 

@@ -18,8 +18,8 @@ from embedkit.indexes.vectors import unit
 from embedkit.progress import Advance, ignore_progress
 
 Flags = npt.NDArray[np.bool_]
-Search = Callable[[Floats, int], tuple[Ints, Floats]]
-"""(queries float32 (M, D), k) -> rows int64 (M, k), -1 where there are fewer, and cosines float32 (M, k), falling."""
+Search = Callable[[Floats, int], tuple[Floats, Ints]]
+"""(queries float32 (M, D), k) -> cosines float32 (M, k), falling, and rows int64 (M, k), -1 where there are fewer."""
 
 _CELLS = 4_000_000
 """Neighbours held at a time where a search is widened; a chunk of queries is so many that this holds."""
@@ -93,8 +93,8 @@ class _Strangers:
         chunk = max(1, _CELLS // wider)
         for start in range(0, len(short), chunk):
             part = short[start : start + chunk]
-            near = Neighbours(*nearest_among(self.directions[queries[part]], self.directions, wider))
-            again = self.among(queries[part], near)
+            cosine, rows = nearest_among(self.directions[queries[part]], self.directions, wider)
+            again = self.among(queries[part], Neighbours(rows, cosine))
             kept.rows[part], kept.cosine[part] = again.rows, again.cosine
         return kept
 

@@ -62,7 +62,7 @@ def find_nearest(vectors: Floats, count: int) -> Ints:
     Returns int64 (`count`, `NEIGHBOURS` + 1), or (`count`, N) where there are fewer.
     """
     points = whiten(vectors)
-    found, _ = build_search(points)(points[:count], min(NEIGHBOURS + 1, len(points)))
+    _, found = build_search(points)(points[:count], min(NEIGHBOURS + 1, len(points)))
     return np.where(found >= 0, found, np.arange(count)[:, None])  # a search in tiles may come back with fewer
 
 

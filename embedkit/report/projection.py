@@ -55,7 +55,7 @@ def project(
     for start in range(0, len(rest), _AT_ONCE):
         part = rest[start : start + _AT_ONCE]
         assert search is not None  # noqa: S101 (there is a rest)
-        near, _ = search(directions[part], _PLACED_BY)
+        _, near = search(directions[part], _PLACED_BY)
         points[part] = np.median(points[sample][near], axis=1)
         on_progress(len(sample) + start + len(part), count)
     return points
@@ -63,7 +63,7 @@ def project(
 
 def _lay_out_umap(directions: Floats, seed: int) -> Floats:
     k = min(_NEIGHBOURS, len(directions))
-    near, cosine = build_search(directions)(directions, k)
+    cosine, near = build_search(directions)(directions, k)
     with warnings.catch_warnings():  # that TensorFlow is absent, and that new data could not be transformed
         warnings.simplefilter("ignore")
         from umap import UMAP  # noqa: PLC0415 (numba takes seconds)

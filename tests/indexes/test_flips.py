@@ -104,7 +104,7 @@ def test_a_file_that_is_cut_or_written_to_while_it_is_open_is_refused(tmp_path: 
     folder = tmp_path / "index"
     index, manifest = Index.open(folder), read_newest_manifest(folder)
     vectors, image_id = index.vectors(), index.images["image_id"][1].as_py()
-    near = index.nearest(vectors, 2)[0]
+    near = index.nearest(vectors, 2)[1]
     uses: list[Callable[[], object]] = [
         lambda: index.images,
         lambda: index.rejected,
@@ -126,7 +126,7 @@ def test_a_file_that_is_cut_or_written_to_while_it_is_open_is_refused(tmp_path: 
                     use()
                 assert caught.value.reason == "index-damaged"
         mended = Index.open(folder)
-        np.testing.assert_array_equal(mended.nearest(vectors, 2)[0], near)
+        np.testing.assert_array_equal(mended.nearest(vectors, 2)[1], near)
         assert [path.name in note for note in mended.notes] == [True]
         path.unlink()
         path.write_bytes(whole)
@@ -234,18 +234,18 @@ def test_a_faiss_file_of_somebody_else_does_no_harm(tmp_path: Path, run: Embed) 
     entry, vectors = manifest.search["tiny"], Index.open(folder).vectors()
     path = folder / search_name("tiny", entry.number)
     whole = path.read_bytes()
-    truth = Index.open(folder).nearest(vectors, 2)[0]
+    truth = Index.open(folder).nearest(vectors, 2)[1]
     tail = len(whole) - 8 * len(vectors) - 8
     for place in (*range(82), *range(tail, tail + 8)):
         for value in {1, 255} - {whole[place]}:
             path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
             changed = replace(entry, sha256=sha256_of(path))
             write_manifest(folder, replace(manifest, search={"tiny": changed}))
-            np.testing.assert_array_equal(Index.open(folder).nearest(vectors, 2)[0], truth, str((place, value)))
+            np.testing.assert_array_equal(Index.open(folder).nearest(vectors, 2)[1], truth, str((place, value)))
     for short in (b"", whole[:68], whole[:-1]):
         path.write_bytes(short)
         write_manifest(folder, replace(manifest, search={"tiny": replace(entry, sha256=sha256_of(path))}))
-        np.testing.assert_array_equal(Index.open(folder).nearest(vectors, 2)[0], truth)
+        np.testing.assert_array_equal(Index.open(folder).nearest(vectors, 2)[1], truth)
     path.write_bytes(whole[: tail + 8] + np.full(len(vectors), 1 << 40, np.int64).tobytes())
     write_manifest(folder, replace(manifest, search={"tiny": replace(entry, sha256=sha256_of(path))}))
     with pytest.raises(IndexFolderError, match="of another index"):

@@ -111,7 +111,7 @@ def test_only_what_a_change_touches_is_searched_again(monkeypatch: pytest.Monkey
 
     def watched(
         queries: NDArray[np.float32], among: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         asked.append((len(queries), len(among)))
         return nearest_among(queries, among, k)
 
@@ -155,7 +155,7 @@ def test_a_tiled_graph_is_changed_by_exact_searches() -> None:
 def test_the_largest_are_the_largest(width: int) -> None:
     rng = np.random.default_rng(0)
     queries, among = (unit(rng.standard_normal((count, 6)).astype("f4")) for count in (30, width))
-    rows, cosines = nearest_among(queries, among, 12)
+    cosines, rows = nearest_among(queries, among, 12)
     np.testing.assert_array_equal(rows, np.argsort(-(queries @ among.T), axis=1)[:, :12])
     np.testing.assert_allclose(cosines, np.take_along_axis(queries @ among.T, rows, axis=1), atol=1e-6)
 

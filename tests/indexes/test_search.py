@@ -49,7 +49,7 @@ class Store:
 def test_exact_search_is_a_matrix_product() -> None:
     store, ids = Store(500), np.arange(0, 500, 3)
     found = fit(None, ids, 32, store.read)
-    near, cosines = found.nearest(store.vectors[:20], 7)
+    cosines, near = found.nearest(store.vectors[:20], 7)
     np.testing.assert_array_equal(near, store.exact(store.vectors[:20], ids, 7))
     expected = np.take_along_axis(unit(store.vectors[:20]) @ unit(store.vectors).T, near, axis=1)
     np.testing.assert_allclose(cosines, expected, atol=1e-5)
@@ -57,7 +57,7 @@ def test_exact_search_is_a_matrix_product() -> None:
 
 def test_fewer_vectors_than_asked_for_are_filled_up() -> None:
     store = Store(3)
-    near, cosines = fit(None, np.arange(3), 32, store.read).nearest(store.vectors[:1], 5)
+    cosines, near = fit(None, np.arange(3), 32, store.read).nearest(store.vectors[:1], 5)
     assert sorted(near[0, :3]) == [0, 1, 2]
     assert near[0, 3:].tolist() == [-1, -1]
     assert cosines[0, 3:].tolist() == [-1, -1]
@@ -81,7 +81,7 @@ def test_inverted_lists_find_nearly_all(count: int) -> None:
     found = fit(None, ids, 32, store.read, exact_below=1000)
     assert found.index.nlist == round(4 * np.sqrt(count))
     queries = store.vectors[1::17]
-    near = found.nearest(queries, 10)[0]
+    near = found.nearest(queries, 10)[1]
     recall = np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(near, store.exact(queries, ids, 10), strict=True)])
     assert recall >= 0.98
 
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_never_loaded(
     path = folder / search_name("tiny", 1)
     loaded = read_file(folder, "tiny", entry, 32, mapped=mapped)
     assert loaded is not None
-    np.testing.assert_array_equal(loaded.nearest(store.vectors, 3)[0], store.exact(store.vectors, np.arange(50), 3))
+    np.testing.assert_array_equal(loaded.nearest(store.vectors, 3)[1], store.exact(store.vectors, np.arange(50), 3))
     written, data = path.stat().st_mtime_ns, bytearray(path.read_bytes())
     data[int(at * len(data))] ^= byte[0] or 1
     path.write_bytes(data)
@@ -122,13 +122,13 @@ def test_a_mapped_file_finds_the_same(tmp_path: Path, exact_below: int) -> None:
     store = Store(3000)
     found = fit(None, np.arange(3000), 32, store.read, exact_below)
     entry = write_search(tmp_path, found)
-    near, cosines = found.nearest(store.vectors[::7], 10)
+    cosines, near = found.nearest(store.vectors[::7], 10)
     for mapped in (False, True):
         loaded = read_file(tmp_path, "tiny", entry, 32, mapped=mapped)
         assert loaded is not None
         assert loaded.ids_digest == found.ids_digest
-        np.testing.assert_array_equal(loaded.nearest(store.vectors[::7], 10)[0], near)
-        np.testing.assert_array_equal(loaded.nearest(store.vectors[::7], 10)[1], cosines)
+        np.testing.assert_array_equal(loaded.nearest(store.vectors[::7], 10)[1], near)
+        np.testing.assert_array_equal(loaded.nearest(store.vectors[::7], 10)[0], cosines)
 
 
 @given(arrays(np.float32, (4, 3), elements=st.floats(width=32)))
@@ -173,6 +173,24 @@ def test_similar_takes_an_id_a_path_or_a_vector(tmp_path: Path, run: Embed) -> N
     assert (by_vector[0].image_id, by_vector[1:]) == (image_id, found[:2])
     assert by_vector[0].distance == pytest.approx(0, abs=1e-6)
     assert index.rows_of([image_id, "1.2.3"]).tolist() == [4, -1]
+
+
+def test_nearest_gives_distances_and_indices_as_faiss_and_scikit_learn_do(tmp_path: Path, run: Embed) -> None:
+    from sklearn.neighbors import NearestNeighbors
+
+    write_dump(tmp_path / "dump", 9)
+    run()
+    index = Index.open(tmp_path / "index")
+    queries = index.vectors()[:4] + np.float32(0.01)
+    distances, indices = index.nearest(queries, 5)
+    cosine, rows = NearestNeighbors(n_neighbors=5, metric="cosine").fit(index.vectors()).kneighbors(queries)
+    np.testing.assert_array_equal(indices, rows)
+    np.testing.assert_allclose(distances, cosine / 2, atol=1e-6)
+    assert (distances.dtype, indices.dtype) == (np.float32, np.int64)
+    assert index.nearest(queries, 12)[0][:, 9:].tolist() == [[np.inf] * 3] * 4
+    assert index.nearest(queries, 12)[1][:, 9:].tolist() == [[-1] * 3] * 4
+    one = index.similar(queries[0], k=5)
+    assert [(found.distance, found.row) for found in one] == list(zip(distances[0].tolist(), rows[0], strict=True))
 
 
 @pytest.mark.parametrize("query", [np.zeros(512, "f4"), np.full(512, np.nan, "f4"), np.ones(5, "f4")])
@@ -240,7 +258,7 @@ def test_torch_and_faiss_compute_side_by_side() -> None:
 
     store = Store(2000)
     found = fit(None, np.arange(2000), 32, store.read)
-    before = found.nearest(store.vectors[:50], 5)[0]
+    before = found.nearest(store.vectors[:50], 5)[1]
     assert torch.ones(300, 300).matmul(torch.ones(300, 300))[0, 0] == 300
-    np.testing.assert_array_equal(found.nearest(store.vectors[:50], 5)[0], before)
+    np.testing.assert_array_equal(found.nearest(store.vectors[:50], 5)[1], before)
     assert isinstance(found, VectorSearch)

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embedkit.heads import build_search
 from embedkit.image import encode_picture
 
 REGIONS = ("foot", "hand", "knee", "shoulder", "pelvis/hip")
@@ -56,7 +55,7 @@ class MemoryIndex:
             }
         )
         self.spaces = {"simclr": SimpleNamespace(encoder="0" * 64, preprocessing="1")}
-        self._vectors, self._pictures, self._search = vectors, pictures, build_search(vectors) if len(vectors) else None
+        self._vectors, self._pictures = vectors, pictures
 
     def __len__(self):
         return self.images.num_rows
@@ -77,9 +76,6 @@ class MemoryIndex:
 
     def stored_pictures(self, rows):
         return [encode_picture(picture) for picture in self.pictures(rows)]
-
-    def nearest(self, queries, k, space=None):
-        return self._search(queries, k)
 
     def rows_of(self, image_ids):
         return np.array([int(name.rsplit(".", 1)[1]) for name in image_ids], np.int64)
