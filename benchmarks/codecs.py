@@ -14,7 +14,8 @@ from pathlib import Path
 from embedkit.dicom import ReadingOptions, load_content, read_content
 from embedkit.dicom.codecs.choice import CODECS
 from embedkit.dicom.codecs.compiled import CompiledDecoder
-from embedkit.dicom.header import read_header, silence
+from embedkit.dicom.header import read_header
+from embedkit.dicom.silence import silence
 from embedkit.sources import FoundFile
 
 _TURNS = 5

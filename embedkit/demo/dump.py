@@ -32,7 +32,7 @@ from pydicom.uid import (
 
 from embedkit.demo.anatomy import REGIONS
 from embedkit.demo.drawing import draw_radiograph
-from embedkit.dicom.header import silence
+from embedkit.dicom.silence import silence
 from embedkit.errors import UsageError
 from embedkit.labels.vocabulary import Vocabulary
 

@@ -7,20 +7,14 @@ data, silence (pydicom's warnings quote values of the header), and access that t
 from __future__ import annotations
 
 import io
-import logging
 import math
 import re
 import struct
-import threading
-import warnings
-from collections.abc import Callable, Iterator, MutableSequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import imagecodecs
-import pydicom.config
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
@@ -34,6 +28,7 @@ from pydicom.uid import (
 )
 
 from embedkit.dicom.characters import guess_characters, read_characters
+from embedkit.dicom.deflate import inflate
 from embedkit.errors import RejectedFile
 from embedkit.reasons import reject
 
@@ -220,7 +215,7 @@ def _read_header(content: bytes, bare: bool, max_inflated_bytes: int) -> Header:
         raise reject("dicomdir")
     syntax = str(value_of(meta, "TransferSyntaxUID")) or _guess_syntax(content, file.tell())
     if syntax == DeflatedExplicitVRLittleEndian:
-        content = _inflate(content[file.tell() :], max_inflated_bytes)
+        content = inflate(content[file.tell() :], max_inflated_bytes)
         file = _BoundedReader(content)
     pixels: list[PixelElement] = []
 
@@ -258,67 +253,3 @@ class _BoundedReader(io.BytesIO):
 def _guess_syntax(content: bytes, start: int) -> str:
     vr = content[start + 4 : start + 6]
     return ExplicitVRLittleEndian if vr.isalpha() and vr.isupper() else ImplicitVRLittleEndian
-
-
-def _inflate(deflated: bytes, limit: int) -> bytes:
-    """Inflate a raw deflate stream (PS3.5 A.5), or one in a zlib wrapper, into at most `limit` bytes."""
-    if _has_zlib_wrapper(deflated):
-        try:
-            return _inflate_stream(deflated, limit, raw=False)
-        except imagecodecs.DeflateError:
-            pass  # the first two bytes were like that by chance
-    return _inflate_stream(deflated, limit, raw=True)
-
-
-def _has_zlib_wrapper(deflated: bytes) -> bool:
-    """Whether two bytes are there as RFC 1950 2.2 has them: method 8, and a check."""
-    return deflated[:1] != b"" and deflated[0] & 15 == 8 and int.from_bytes(deflated[:2]) % 31 == 0
-
-
-def _inflate_stream(deflated: bytes, limit: int, *, raw: bool) -> bytes:
-    size = min(limit, 4 * len(deflated) + 65536)
-    while True:
-        try:
-            return bytes(imagecodecs.deflate_decode(deflated, raw=raw, out=size))
-        except imagecodecs.DeflateError as error:
-            if "INSUFFICIENT_SPACE" not in str(error):
-                raise
-            if size == limit:
-                raise reject("header-too-large") from error
-        size = min(limit, 4 * size)
-
-
-class _Silence:
-    """Counts who reads, so that one thread's end of reading does not make another's warnings heard."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._readers = 0
-        self._restore = ExitStack()
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._lock:
-            if self._readers == 0:
-                self._begin()
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._readers -= 1
-                if self._readers == 0:
-                    self._restore.close()
-
-    def _begin(self) -> None:
-        self._restore.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        settings, logger = pydicom.config.settings, logging.getLogger("pydicom")
-        self._restore.callback(setattr, settings, "reading_validation_mode", settings.reading_validation_mode)
-        self._restore.callback(setattr, logger, "disabled", logger.disabled)
-        settings.reading_validation_mode = pydicom.config.IGNORE
-        logger.disabled = True
-
-
-silence = _Silence()
-"""``with silence():`` keeps pydicom from warning, logging and validating, and everyone else (Pillow) from warning."""

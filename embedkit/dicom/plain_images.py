@@ -21,9 +21,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from embedkit.dicom.codecs.missing_rows import decode_present_rows, has_all_scans
 from embedkit.dicom.cut_short import shorten
-from embedkit.dicom.frames import reduce_size
 from embedkit.dicom.grey import Presentation, to_display
 from embedkit.dicom.kinds import FileKind
+from embedkit.dicom.reduction import reduce_size
 from embedkit.reasons import reject
 
 Page = NDArray[np.number]

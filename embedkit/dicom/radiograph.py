@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedkit.dicom.grey import Presentation, Window, apply_modality, find_padding, pick_view
-from embedkit.dicom.header import silence
 from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.dicom.presentation import pixel_aspect
 from embedkit.dicom.reading import FileContent, ReadingOptions, open_dicom, read_content
+from embedkit.dicom.silence import silence
 from embedkit.reasons import reject
 
 MOST_LEVELS = (1 << 16) - 1

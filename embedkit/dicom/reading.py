@@ -16,7 +16,7 @@ from embedkit.dicom.codecs.choice import Codecs, check_codecs, codecs_of_environ
 from embedkit.dicom.facts import read_facts
 from embedkit.dicom.frames import FrameReader
 from embedkit.dicom.grey import Presentation, to_display
-from embedkit.dicom.header import Header, read_header, silence
+from embedkit.dicom.header import Header, read_header
 from embedkit.dicom.image_pixel import read_layout
 from embedkit.dicom.instance import InstanceFacts, make_uid
 from embedkit.dicom.kinds import FileKind, kind_of
@@ -24,6 +24,7 @@ from embedkit.dicom.layout import PixelLayout
 from embedkit.dicom.photometric import contradicts_pixels
 from embedkit.dicom.plain_images import read_plain_image
 from embedkit.dicom.presentation import pixel_aspect, read_presentation
+from embedkit.dicom.silence import silence
 from embedkit.reasons import reject
 from embedkit.sources.folder import FoundFile
 

@@ -22,7 +22,8 @@ from pydicom.sr.coding import Code
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, generate_uid
 
-from embedkit.dicom.header import Header, silence
+from embedkit.dicom.header import Header
+from embedkit.dicom.silence import silence
 from embedkit.errors import RejectedFile
 from embedkit.export.coding import code_region
 from embedkit.labels import Vocabulary

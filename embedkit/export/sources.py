@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from embedkit.dicom import ReadingOptions, load_content
-from embedkit.dicom.header import Header, read_header, silence
+from embedkit.dicom.header import Header, read_header
 from embedkit.dicom.kinds import FileKind, kind_of
+from embedkit.dicom.silence import silence
 from embedkit.errors import RejectedFile
 from embedkit.indexes import Index
 from embedkit.review.originals import find_original, is_there

@@ -13,7 +13,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
-from embedkit.dicom.header import Header, silence
+from embedkit.dicom.header import Header
+from embedkit.dicom.silence import silence
 from embedkit.errors import RejectedFile
 from embedkit.export.coding import OWN_SCHEME, code_region
 from embedkit.export.folders import keep_away_from_originals, whole_folder

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from embedkit.labels.header import Label, label_from_folder, label_of
     from embedkit.labels.reading import read_labels
     from embedkit.labels.table import LabelTable, labels_from_csv
-    from embedkit.labels.vocabulary import Region, Vocabulary
+    from embedkit.labels.vocabulary import Vocabulary
+    from embedkit.labels.vocabulary_file import Region
 
 _MODULES = {
     "Label": "header",
     "LabelTable": "table",
-    "Region": "vocabulary",
+    "Region": "vocabulary_file",
     "Vocabulary": "vocabulary",
     "is_selection": "annotations",
     "label_from_folder": "header",

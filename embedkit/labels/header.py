@@ -8,8 +8,9 @@ from pathlib import PurePath
 
 from pydicom import Dataset
 
-from embedkit.dicom.header import guesses_of, silence, value_of
+from embedkit.dicom.header import guesses_of, value_of
 from embedkit.dicom.identifiers import WITHHELD, Identifiers, text_of
+from embedkit.dicom.silence import silence
 from embedkit.labels.vocabulary import Vocabulary
 
 LONGEST_LABEL = 64

@@ -20,7 +20,7 @@ import pytest
 
 from embedkit.cli.embed import embed
 from embedkit.demo import write_demo_dump
-from embedkit.dicom.header import silence
+from embedkit.dicom.silence import silence
 from embedkit.encoder.encoding import PRECISIONS
 from embedkit.errors import UsageError
 from embedkit.indexes import Index

@@ -20,9 +20,10 @@ from embedkit.dicom import FileContent, ReadFile, ReadingOptions, read_content
 from embedkit.dicom.codecs.choice import CODECS, VARIABLE, Codecs
 from embedkit.dicom.codecs.compiled import CompiledDecoder
 from embedkit.dicom.frames import FrameReader
-from embedkit.dicom.header import read_header, silence
+from embedkit.dicom.header import read_header
 from embedkit.dicom.image_pixel import read_layout
 from embedkit.dicom.pixel_data import NATIVE
+from embedkit.dicom.silence import silence
 from embedkit.errors import RejectedFile
 from embedkit.labels import Vocabulary, read_labels
 from embedkit.reasons import REASONS

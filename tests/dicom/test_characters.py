@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedkit.dicom.characters import read_characters
-from embedkit.dicom.header import silence
+from embedkit.dicom.silence import silence
 from embedkit.dicom.spelling import fold
 from embedkit.labels.vocabulary import Vocabulary
 

@@ -11,7 +11,7 @@ import pytest
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from embedkit.dicom.frames import reduce_size
+from embedkit.dicom.reduction import reduce_size
 from embedkit.errors import RejectedFile
 
 pytestmark = pytest.mark.usefixtures("codecs")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.filereader import read_dataset
 
-from embedkit.dicom.header import Header, silence
+from embedkit.dicom.header import Header
+from embedkit.dicom.silence import silence
 
 KEYWORDS = {"CS": "Modality", "DS": "WindowCenter", "UI": "SOPInstanceUID", "US": "Rows"}
 LIKELY = st.sampled_from(

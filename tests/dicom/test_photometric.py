@@ -8,7 +8,7 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, RLELossless
 
-from embedkit.dicom.header import silence
+from embedkit.dicom.silence import silence
 
 pytestmark = pytest.mark.usefixtures("codecs")
 

@@ -11,8 +11,8 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLosslessSV1
 
 from embedkit.dicom import Presentation, to_display
-from embedkit.dicom.frames import reduce_size
 from embedkit.dicom.grey import Window, find_padding
+from embedkit.dicom.reduction import reduce_size
 
 XA, XRF, ENHANCED_XA = (f"1.2.840.10008.5.1.4.1.1.12.{number}" for number in ("1", "2", "1.1"))
 WIDE = {"WindowCenter": 2048, "WindowWidth": 4096}

@@ -19,7 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from embedkit.dicom.header import silence
+from embedkit.dicom.silence import silence
 from embedkit.indexes import EmbedSettings, Index, embed
 from embedkit.review import Decisions
 

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from embedkit.dicom.header import silence
+from embedkit.dicom.silence import silence
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.export import Export, corrected, write_corrected
 from embedkit.indexes import EmbedSettings, Index, embed

@@ -11,7 +11,7 @@ import pytest
 from highdicom.sr import EnhancedSR, srread
 from pydicom import Dataset
 
-from embedkit.dicom.header import silence
+from embedkit.dicom.silence import silence
 from embedkit.export import Export, write_structured_reports
 from embedkit.indexes import EmbedSettings, embed
 from embedkit.labels import Vocabulary

@@ -19,7 +19,7 @@ import pydicom
 import pytest
 
 from embedkit.demo import write_demo_dump
-from embedkit.dicom.header import silence
+from embedkit.dicom.silence import silence
 from embedkit.indexes import EmbedSettings, Index, embed
 from embedkit.quality import find_label_issues
 
