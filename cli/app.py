@@ -29,6 +29,7 @@ from embedkit.cli.gauges import gauges
 from embedkit.cli.info import info
 from embedkit.cli.label import label
 from embedkit.cli.label_clusters import label_clusters
+from embedkit.cli.merge import merge
 from embedkit.cli.pretrain import pretrain
 from embedkit.cli.report import report
 from embedkit.cli.review import review
@@ -85,6 +86,7 @@ for command in (
     evaluate,
     report,
     info,
+    merge,
     verify,
     demo,
 ):

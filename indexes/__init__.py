@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from embedkit.indexes.index import Index, Neighbour
     from embedkit.indexes.labelling import AddedLabels, LabelReport, add_labels, label_images
     from embedkit.indexes.manifest import Space
+    from embedkit.indexes.merging import MergeReport, merge
     from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
     from embedkit.indexes.progress import EmbedReport
     from embedkit.indexes.reasons import REASONS
@@ -29,12 +30,14 @@ _MODULES = {
     "Index": "index",
     "LabelReport": "labelling",
     "LabelSource": "overlay",
+    "MergeReport": "merging",
     "Neighbour": "index",
     "Space": "manifest",
     "add_labels": "labelling",
     "embed": "embedding",
     "label_images": "labelling",
     "labels_from_folders": "overlay",
+    "merge": "merging",
     "read_image_ids": "training",
     "repair": "repairing",
     "training_set": "training",
@@ -52,12 +55,14 @@ __all__ = [
     "Index",
     "LabelReport",
     "LabelSource",
+    "MergeReport",
     "Neighbour",
     "Space",
     "add_labels",
     "embed",
     "label_images",
     "labels_from_folders",
+    "merge",
     "read_image_ids",
     "repair",
     "training_set",

@@ -10,6 +10,7 @@ from embedkit.review.decision import VERDICTS, Decision
 from embedkit.review.decisions import Decisions
 
 if TYPE_CHECKING:
+    from embedkit.review.merging import merge_decisions
     from embedkit.review.ranking import find_open_issues, rank_suspects
     from embedkit.review.server import ReviewSettings, serve_review
     from embedkit.review.suspects import Suspect, correct_labels, list_suspects, read_suspects, settle_rows
@@ -20,6 +21,7 @@ _MODULES = {
     "correct_labels": "suspects",
     "find_open_issues": "ranking",
     "list_suspects": "suspects",
+    "merge_decisions": "merging",
     "rank_suspects": "ranking",
     "read_suspects": "suspects",
     "serve_review": "server",
@@ -39,6 +41,7 @@ __all__ = [
     "find_open_issues",
     "list_suspects",
     "measure_agreement",
+    "merge_decisions",
     "outcome_of",
     "rank_suspects",
     "read_suspects",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +147,20 @@ class Decisions:
             if row is None or row.reviewer != reviewer or row.verdict == UNDO:
                 raise UsageError("bad-decision", "only a decision of one's own can be taken back")
             return self._append((row.image_id, reviewer, UNDO, "", row.prior, "", number), press)
+
+    def restore(self, decisions: Sequence[tuple[Decision, int | None]]) -> None:
+        """Record decisions as they were made elsewhere, all or none, each with the place of that which it takes back.
+
+        A place counts from 0 in `decisions`. Raises as `record`.
+        """
+        with self._lock, database_errors(self.path), transaction(self._connection) as connection:
+            added: list[int] = []
+            for one, undone in decisions:
+                time = one.time.astimezone(UTC).isoformat(timespec="milliseconds")
+                undoes = None if undone is None else added[undone]
+                values = (one.image_id, one.reviewer, one.verdict, one.region, one.prior, one.note, undoes)
+                added.append(self._add(connection, values, time, secrets.token_hex(16))[0])
+        self._recorded = True
 
     def history(self) -> list[Decision]:
         """Every row in the order made, those taken back and those that take back among them.

@@ -92,9 +92,10 @@ def _arguments(command: str, site: Site, index: Path, place: Path) -> list[str]:
         "pretrain": ["--out", place / "e.safetensors", "--epochs", "1", "--batch-size", "16", "--view-size", "32"],
         "evaluate": ["--draws", "0", "--out", place / "evaluation"],
         "report": ["--out", place / "report.html"],
+        "merge": [site.index, index, "--out", place / "merged"],
         "demo": [place / "demo", "--images", "60"],
     }
-    where = [] if command == "demo" else ["--index", index]
+    where = [] if command in ("demo", "merge") else ["--index", index]
     return [command, *map(str, [*words.get(command, []), *where])]
 
 
