@@ -95,7 +95,8 @@ def _find_shard(folder: Path, number: int, spaces: dict[str, Space]) -> Shard | 
     """Return a shard that can be read and has vectors: what a killed writer left half has none."""
     path = folder / images_name(number)
     try:
-        rows = pq.read_metadata(path).num_rows
+        with path.open("rb") as file:
+            rows = pq.read_metadata(file).num_rows
         read_facts(path, rows, FACTS_SCHEMA.names)
         vectors = _find_vectors(folder, number, rows, spaces, {})
     except (OSError, ValueError, IndexFolderError):

@@ -6,6 +6,7 @@ Data pages carry checksums, which are verified whenever a page is read.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,15 @@ def write_vectors(path: Path, vectors: NDArray[np.float32]) -> str:
     return write_table(path, pa.table({"vector": number_lists(vectors)}), _VECTORS_A_GROUP)
 
 
+def _open(path: Path) -> Path | pa.BufferReader:
+    """What pyarrow reads: a path that this locale cannot say is nothing to it."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return pa.BufferReader(path.read_bytes())
+    return path
+
+
 def read_facts(path: Path, rows: int, columns: Sequence[str]) -> pa.Table:
     """Read some columns of a shard's facts; raises `IndexFolderError` ``index-damaged`` where they are not there."""
     return read_table(path, pa.schema([FACTS_SCHEMA.field(name) for name in columns]), rows)
@@ -124,7 +134,7 @@ def read_table(
         ``index-damaged`` where the file is missing, or anything of it is not as it was written.
     """
     try:
-        source = path if data is None else pa.BufferReader(pa.py_buffer(data))
+        source = pa.BufferReader(pa.py_buffer(data)) if data is not None else _open(path)
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
             _check_layout(file.metadata, path.stat().st_size if data is None else len(data))
             every = range(file.num_row_groups)

@@ -62,7 +62,8 @@ def _row_problems(folder: Path, manifest: Manifest) -> list[str]:
     for number, shard in enumerate(manifest.shards):
         names = [images_name(number), *(vectors_name(number, space) for space in shard.vectors)]
         for name in names:
-            rows = pq.read_metadata(folder / name).num_rows
+            with (folder / name).open("rb") as file:  # pyarrow takes no path that this locale cannot say
+                rows = pq.read_metadata(file).num_rows
             if rows != shard.rows:
                 problems.append(f"{name}: {rows} rows where there should be {shard.rows}")
     return problems

@@ -130,7 +130,8 @@ def read_issues(path: Path, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
     schema = pa.schema([SCHEMA.field(name) for name in columns])
     try:
         if path.suffix == ".parquet":
-            return pq.read_table(path, columns=list(columns)).select(list(columns)).cast(schema)
+            with path.open("rb") as file:
+                return pq.read_table(file, columns=list(columns)).select(list(columns)).cast(schema)
         with path.open("rb") as file:
             separator, decimal = _find_separators(file.read(1 << 16))
         table = pyarrow.csv.read_csv(
