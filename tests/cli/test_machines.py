@@ -32,12 +32,15 @@ COUNT_ROUTES = 'grep ^Ip: /proc/net/snmp | tail -n 1 | cut -d " " -f 13 >"$ROUTE
 """How often something in the namespace tried to reach an address outside of it (OutNoRoutes of RFC 1213)."""
 WRITERS = {"embed", "label", "label-clusters", "review"}
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux"
-    or not shutil.which("unshare")
-    or subprocess.run([*NAMESPACES, "sh", "-c", NO_PASSWD], capture_output=True).returncode != 0,
-    reason="no namespaces: unshare(1) is missing or not allowed",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux"
+        or not shutil.which("unshare")
+        or subprocess.run([*NAMESPACES, "sh", "-c", NO_PASSWD], capture_output=True).returncode != 0,
+        reason="no namespaces: unshare(1) is missing or not allowed",
+    ),
+]
 
 
 @dataclass(frozen=True)

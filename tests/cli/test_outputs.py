@@ -11,6 +11,8 @@ from embedkit.indexes.storage import write_bytes
 
 from .test_commands import run
 
+pytestmark = pytest.mark.slow
+
 OUTPUTS = {
     "classify": ("--out", "c.csv"),
     "evaluate": ("--head-out", "h.safetensors"),
