@@ -99,7 +99,7 @@ def test_two_processes_train_one_encoder(index: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--method", "dino"), "simclr, byol"),
+        (("--method", "dino"), "'simclr', 'byol'"),
         (("--augmentation", "weak"), "head-training"),
         (("--from", "no-such-encoder"), "no-such-encoder"),
         (("--without", "no-such-table.csv"), "no-such-table.csv"),
