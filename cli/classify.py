@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,6 @@ from embedkit.cli.options import (
     Quiet,
     Workers,
 )
-from embedkit.cli.outputs import prepare_outputs
 from embedkit.dicom.codecs.choice import Codecs
 
 if TYPE_CHECKING:
@@ -36,8 +35,7 @@ Rows = list[tuple[object, ...]]
 
 def classify(
     sources: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="SOURCES", help="Files and folders; without, the images of the index with no label."),
+        list[Path] | None, typer.Argument(help="Files and folders; without, the images of the index with no label.")
     ] = None,
     head: Annotated[
         Path | None, typer.Option(help="A head file of `evaluate --head-out`; with SOURCES no index is needed.")
@@ -62,17 +60,20 @@ def classify(
     """
     from embedkit.errors import UsageError
     from embedkit.heads import load_head
+    from embedkit.indexes.paths import path_text
     from embedkit.quality import fit_index_classifier
 
     console = Console(as_json, quiet)
-    prepare_outputs([out], ".csv")
+    if out and out.suffix != ".csv":
+        raise UsageError("output-format", f"{out}: end the name in .csv")
     if head and space:
         raise UsageError("two-heads", "a head file names its own spaces: leave --space out")
     open_index = cache(lambda: console.open_index(index))  # a head file and SOURCES need none
     fitted = load_head(head) if head else fit_index_classifier(open_index(), space=space)
     rejected: list[tuple[str, str]] = []
     if sources:
-        rows = _classify_files(fitted, sources, encoder or [], modality, codecs, workers, rejected)
+        spell = path_text if head else open_index().paths.text
+        rows = _classify_files(fitted, sources, spell, encoder or [], modality, codecs, workers, rejected)
         if not rows and not rejected:  # an empty folder must not pass for a sure one
             raise UsageError("no-image", f"{', '.join(map(str, sources))}: there is no file to classify")
     else:
@@ -118,6 +119,7 @@ def _classify_index(index: Index, head: Ensemble, all_images: bool) -> Rows:
 def _classify_files(
     head: Ensemble,
     sources: list[Path],
+    spell: Callable[[Path], str],
     encoders: list[str],
     modality: list[str] | None,
     codecs: Codecs | None,
@@ -128,7 +130,6 @@ def _classify_files(
 
     from embedkit.cli.loading import LooseImage, find_encoder, read_images, reading_options
     from embedkit.image import PREPROCESSING_VERSION
-    from embedkit.indexes.paths import path_text
     from embedkit.quality import classify as classify_vectors
 
     head.check_encoders(head.spaces, str(PREPROCESSING_VERSION))
@@ -136,14 +137,14 @@ def _classify_files(
     rows: Rows = []
     files = read_images(sources, reading_options(None, modality, codecs), workers)
     while part := list(islice(files, _AT_ONCE)):
-        rejected += [(path_text(item[0]), item[1]) for item in part if not isinstance(item, LooseImage)]
+        rejected += [(spell(item[0]), item[1]) for item in part if not isinstance(item, LooseImage)]
         images = [item for item in part if isinstance(item, LooseImage)]
         if images:
             pictures = np.stack([image.picture for image in images])
             vectors = {name: maker.encode(pictures) for name, maker in loaded.items()}
             found = classify_vectors(head, vectors, pictures)
             verdicts = _verdicts(images, found, [image.complete for image in images])
-            rows += [(image.image_id, path_text(image.path), image.region, *verdict) for image, verdict in verdicts]
+            rows += [(image.image_id, spell(image.path), image.region, *verdict) for image, verdict in verdicts]
     return rows
 
 

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 def embed(
     sources: Annotated[
-        list[Path],
-        typer.Argument(metavar="SOURCES", help="Files and folders: DICOM (found by content), PNG, JPEG, TIFF."),
+        list[Path], typer.Argument(help="Files and folders: DICOM (found by content), PNG, JPEG, TIFF.")
     ],
     index: IndexPath = DEFAULT_INDEX,
     encoder: Annotated[
@@ -75,6 +74,9 @@ def embed(
             "--retry-failed", help="Read files again that timed out, crashed or ran out of memory with these limits."
         ),
     ] = False,
+    hash_paths: Annotated[
+        bool, typer.Option("--hash-paths", help="Make an index that keeps no name of a file or folder, only hashes.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,6 +109,7 @@ def embed(
         retry_failed=retry_failed,
         forget_vanished=forget_vanished,
         forget_most=yes,
+        hash_paths=hash_paths,
     )
     encoders = encoders_for(index, encoder or (), precision, runtime, console.note)
     report = embed_with_progress(
@@ -129,7 +132,8 @@ def embed(
         _tell_vanished(console, len(report.vanished), forget=forget_vanished)
     if report.labels:
         named = str(labels or "") or ("the names of folders" if labels_from_folders else "")
-        show_labels(console, report.labels, readings, named, reading.vocabulary)
+        unit = "images" if labels_from_folders else "rows"
+        show_labels(console, report.labels, readings, named, reading.vocabulary, unit)
 
 
 def _tell_vanished(console: Console, count: int, *, forget: bool) -> None:

@@ -19,7 +19,6 @@ from embedkit.cli.options import (
     Quiet,
     SpaceName,
 )
-from embedkit.cli.outputs import prepare_outputs
 
 
 def explain(
@@ -36,17 +35,19 @@ def explain(
 ) -> None:
     """Draw what in a radiograph speaks for a region, by Guided Grad-CAM."""
     from embedkit.cli.loading import explainer_of, find_image
+    from embedkit.errors import UsageError
     from embedkit.report import write_explanation
 
     console = Console(as_json, quiet)
-    prepare_outputs([out], ".png", ".svg")
+    if out.suffix not in (".png", ".svg"):
+        raise UsageError("output-format", f"{out}: end the name in .png or .svg")
     opened = console.open_index(index)
     image = find_image(opened, query, modality, codecs)
     found = explainer_of(opened, space, encoder).explain(image.picture[None], region)
     write_explanation(out, image.picture, found)
     explained, probability = found.regions[0], round(float(found.probability[0]), 4)
     console.document(
-        {"query": query, "given_region": image.region, "region": explained, "probability": probability}
+        {"query": opened.shown(query), "given_region": image.region, "region": explained, "probability": probability}
         | {"written": str(out)}
     )
     console.line(f"{explained}: {probability:.1%}" + (f" (given: {image.region})" if image.region else ""))

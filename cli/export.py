@@ -10,12 +10,13 @@ import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet, RankingSpace, VocabularyFile
-from embedkit.cli.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     from embedkit.export import CohortRules, Export, LeftOut
     from embedkit.indexes import Index
     from embedkit.labels import Vocabulary
+
+_TABLES = (".csv", ".parquet")
 
 
 def export(
@@ -70,7 +71,9 @@ def export(
 
     tables, cohorts = out or [], cohort or []
     folders = [folder for folder in (dicom, sr, label_studio, fiftyone) if folder]
-    prepare_outputs((*tables, *cohorts), ".csv", ".parquet")
+    for path in (*tables, *cohorts):
+        if path.suffix not in _TABLES:
+            raise UsageError("output-format", f"{path}: end the name in .csv or .parquet")
     if not (tables or cohorts or folders):
         raise UsageError("nothing-to-do", "say what to write: see `embedkit export --help`")
     if not cohorts and (region or min_confidence or no_suspects):
@@ -240,7 +243,7 @@ class _Exports:
         """Find those of the listed originals that are not where they were."""
         from embedkit.review.originals import find_original, is_there
 
-        return {path for path in paths if path and not is_there(find_original(path, self._root))}
+        return {path for path in paths if path and not is_there(find_original(self._index.paths, path, self._root))}
 
     def _note(self, folder: Path, done: Export, what: str) -> None:
         self._written.append((folder, done.files, what))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+
+if TYPE_CHECKING:
+    from embedkit.indexes import Index
 
 
 def info(
@@ -18,6 +21,10 @@ def info(
     only_rejected: Annotated[
         bool, typer.Option("--rejected", help="Show every rejected file with its reason, and nothing else.")
     ] = False,
+    original: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|UID", help="Show where the file of an image, or of a path of the index, is now."),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -28,6 +35,9 @@ def info(
 
     console = Console(as_json, quiet)
     opened = console.open_index(index)
+    if original is not None:
+        _show_original(console, opened, original)
+        return
     columns = (opened.images[name].to_pylist() for name in ("given", "region", "region_source"))
     spellings = Counter(zip(*columns, strict=True))
     regions = Counter(opened.images["region"].to_pylist())
@@ -72,6 +82,22 @@ def info(
     show_rejected(console, rejected, opened.rejected_frames)
     spaces = [(n, s.encoder[:12], s.input_size, s.precision, s.runtime) for n, s in opened.spaces.items()]
     console.table(("space", "encoder", "pixels", "precision", "runtime"), spaces)
+
+
+def _show_original(console: Console, index: Index, query: str) -> None:
+    """Where a file is: the one answer that has its name where the index keeps none."""
+    from embedkit.errors import UsageError
+    from embedkit.indexes.paths import path_text
+    from embedkit.review.originals import find_original, is_there
+
+    row = index.find(query)
+    path = find_original(index.paths, query if row is None else index.images["path"][row].as_py(), None)
+    if not is_there(path):
+        raise UsageError(
+            "original-gone", f"{index.shown(query)}: no such file is found; if it moved, embed the new place"
+        )
+    console.document({"query": index.shown(query), "original": path_text(path)})
+    console.line(path_text(path))
 
 
 def tell_files(image_files: int, rejected: int) -> str:

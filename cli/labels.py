@@ -61,9 +61,14 @@ def labels_document(report: LabelReport | None, readings: AddedReadings | None) 
 
 
 def show_labels(
-    console: Console, report: LabelReport, readings: AddedReadings | None, source: str, vocabulary: Vocabulary
+    console: Console,
+    report: LabelReport,
+    readings: AddedReadings | None,
+    source: str,
+    vocabulary: Vocabulary,
+    unit: str = "rows",
 ) -> None:
-    """Tell what became of the labels of `source`, "" where earlier ones were only taken away.
+    """Tell what became of the labels of `source`, which has one a `unit`; "" where earlier ones were only taken away.
 
     Raises UsageError ``labels-unmatched`` where they name no image.
     """
@@ -73,22 +78,26 @@ def show_labels(
         console.line(f"{report.removed:,} labels of earlier tables and folders taken away")
     if not source:
         return
-    _show_images(console, report, vocabulary)
+    _show_images(console, report, vocabulary, unit)
     if readings:
         console.line(f"decisions: {readings.added:,} added, {readings.standing:,} stand already")
     _show_unmatched(console, report)
     if not report.images and not (readings and readings.added + readings.standing):
         message = f"{source}: {report.rows:,} labels, none of them for an image of the index; no label was changed"
-        raise UsageError("labels-unmatched", f"{message}. Name images by image_id, or see --map-path")
+        advice = {
+            "rows": "Name images by image_id, or see --map-path",
+            "images": "Name their folders like regions, or add the names to a vocabulary (--vocabulary)",
+        }
+        raise UsageError("labels-unmatched", f"{message}. {advice[unit]}")
 
 
-def _show_images(console: Console, report: LabelReport, vocabulary: Vocabulary) -> None:
+def _show_images(console: Console, report: LabelReport, vocabulary: Vocabulary, unit: str) -> None:
     console.line(
         f"labels: {report.matched:,} of {report.rows:,} name {report.images:,} images; "
         f"{report.added:,} had no region, {sum(change.images for change in report.changed):,} had another"
     )
     if report.missing:
-        console.line(f"{report.missing:,} rows have no label")
+        console.line(f"{report.missing:,} {unit} have no label")
     if report.changed:
         console.table(("was", "is", "images"), [(one.before, one.after, one.images) for one in report.changed])
     if report.new_regions:

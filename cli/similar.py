@@ -21,7 +21,6 @@ from embedkit.cli.options import (
     Quiet,
     SpaceName,
 )
-from embedkit.cli.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     from embedkit.indexes import Neighbour
@@ -40,8 +39,11 @@ def similar(
     quiet: Quiet = False,
 ) -> None:
     """Find the radiographs nearest to a file or to an image of the index."""
+    from embedkit.errors import UsageError
+
     console = Console(as_json, quiet)
-    prepare_outputs([sheet], ".png")
+    if sheet and sheet.suffix != ".png":
+        raise UsageError("output-format", f"{sheet}: end the name in .png")
     opened = console.open_index(index)
     row = opened.find(query)
     if row is None:
@@ -52,7 +54,9 @@ def similar(
         region, neighbours = image.region, opened.similar(vector, k, space)
     else:  # nothing is imported that takes long
         region, neighbours = opened.images["region"][row].as_py(), opened.similar(query, k, space)
-    console.document({"query": query, "region": region, "similar": [asdict(neighbour) for neighbour in neighbours]})
+    console.document(
+        {"query": opened.shown(query), "region": region, "similar": [asdict(neighbour) for neighbour in neighbours]}
+    )
     show_neighbours(console, neighbours)
     if sheet:
         from embedkit.report import write_contact_sheet

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from embedkit.indexes.attempts import is_limited
 from embedkit.indexes.columns import numbers, texts, to_flags, to_numbers, whole
 from embedkit.indexes.image_rows import ImageRow
-from embedkit.indexes.paths import path_text, possible_paths
+from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.sources import FoundFile
 
 COLUMNS = ("path", "size", "mtime_ns", "content_blake3", "reason", "id")
@@ -31,12 +29,17 @@ class Catalogue:
     def __init__(
         self,
         table: pa.Table,
+        paths: StoredPaths,
         *,
         more_modalities: bool = False,
         settled: NDArray[np.bool_] | None = None,
         retry: bool = False,
     ) -> None:
-        """Take the files of a table; those `settled` (n,) are known to fail again, and only read again to `retry`."""
+        """Take the files of a table, whose paths are kept as `paths` says.
+
+        Those `settled` (n,) are known to fail again, and only read again to `retry`.
+        """
+        self.paths = paths
         self._first_row = {path: row for row, path in reversed(list(enumerate(table["path"].to_pylist())))}
         self._sizes, self._times = (to_numbers(table[name], np.int64) for name in ("size", "mtime_ns"))
         self._contents, self._reasons = table["content_blake3"], table["reason"]
@@ -50,7 +53,7 @@ class Catalogue:
 
     def meet(self, found: FoundFile) -> bool:
         """Note that a file is there; tell whether it has to be read: size or time differ, or it may be taken now."""
-        row = self._first_row.get(path_text(found.path), -1)
+        row = self._first_row.get(self.paths.text(found.path), -1)
         if row < 0:
             return True
         self._seen[row] = True
@@ -115,7 +118,7 @@ class Catalogue:
         moved = {}
         for row in unseen.tolist():
             (path, was), (now, reason) = self._place(row), places.get(self._contents[row].as_py(), ("", ""))
-            gone = not is_under(path, unreadable) and (is_under(path, roots) or is_gone(path, now))
+            gone = not is_under(path, unreadable) and (is_under(path, roots) or self.paths.is_gone(path, now))
             if now and gone and (reason in _SHOWN or was not in _SHOWN):
                 moved[path] = now
         return moved
@@ -144,24 +147,6 @@ class Catalogue:
 
 def _head(content: str) -> np.uint64:
     return np.uint64(int(content[:16] or "0", 16))
-
-
-def is_gone(path: str, now: str = "") -> bool:
-    """Whether there is certainly no file of this path: a folder that cannot be looked into may hold it.
-
-    The file that is known as `now` does not count: it is the same where an earlier version wrote its path otherwise.
-    """
-    return not any(_may_be_there(place) for place in possible_paths(path) if path_text(place) != now)
-
-
-def _may_be_there(path: Path) -> bool:
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def is_under(path: str, folders: Collection[str]) -> bool:

@@ -23,7 +23,7 @@ from embedkit.errors import IndexFolderError, UsageError
 from embedkit.image import PreparationOptions
 from embedkit.indexes import catalogue
 from embedkit.indexes.attempts import Attempt, find_settled
-from embedkit.indexes.catalogue import Catalogue, is_gone
+from embedkit.indexes.catalogue import Catalogue
 from embedkit.indexes.derived import refresh_table, update_spaces
 from embedkit.indexes.encoding import fill_space, space_of
 from embedkit.indexes.image_rows import ImageRow
@@ -36,6 +36,7 @@ from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter
 from embedkit.indexes.rows import VANISHED
 from embedkit.indexes.shard_queue import ShardQueue
+from embedkit.indexes.stored_paths import StoredPaths, stored_paths
 from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
 from embedkit.labels import LabelTable
@@ -66,6 +67,8 @@ class EmbedSettings:
     """Take files out of the index that are gone from the sources; else they stay and are only reported."""
     forget_most: bool = False
     """Forget them also where they are more than half of those under the sources, as of a disk that is not mounted."""
+    hash_paths: bool = False
+    """Make an index that keeps no name of a file or a folder, only keyed hashes; one that is there stays as it is."""
 
     @property
     def attempt(self) -> Attempt:
@@ -107,7 +110,7 @@ def embed(
     Raises
     ------
     UsageError
-        ``source-not-found`` or ``no-encoder``.
+        ``source-not-found`` or ``no-encoder``; ``paths-not-hashed`` as `open_writer`.
     EncoderError
         ``encoder-mismatch`` where a space of the index was made by something else.
     IndexFolderError
@@ -121,17 +124,18 @@ def embed(
     present, gone = _check_sources(sources, Path(index_path), forget=bool(settings and settings.forget_vanished))
     reading, settings = reading or PreparationOptions(vocabulary=Vocabulary.load()), settings or EmbedSettings()
     seconds: dict[str, float] = {}
-    with open_writer(Path(index_path)) as writer:
+    with open_writer(Path(index_path), hash_paths=settings.hash_paths) as writer:
+        paths = writer.paths([Path(source).resolve() for source in sources])
         with _timed(seconds, "fill"):
             for encoder in encoders:
                 writer.add_space(encoder.name, spaces[encoder.name])
                 fill_space(writer, encoder, partial(on_progress, f"Encoding by {encoder.name}"))
-        prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key))
+        prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key), paths=paths)
         pools = executor or LocalExecutor(settings.workers)
         with pools.open(prepare, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s) as pool:
             # the workers start while the catalogue is read
             with _timed(seconds, "catalogue"):
-                known = _read_catalogue(writer, reading, settings)
+                known = _read_catalogue(writer, paths, reading, settings)
                 walk = Walk(present, writer.folder, known, gone=gone)
             with _timed(seconds, "prepare"):
                 seconds |= _add_files(
@@ -142,7 +146,7 @@ def embed(
             labelled = None
             if labels is not None or replace_labels:
                 vocabulary = reading.vocabulary or Vocabulary.load()
-                labelled = lay_labels(writer, labels, vocabulary, roots=walk.roots, replace=replace_labels)
+                labelled = lay_labels(writer, labels, vocabulary, paths=paths, roots=walk.roots, replace=replace_labels)
             table = refresh_table(writer)
             update_spaces(writer, table, on_progress)
     return _report(walk, table, labelled, seconds, forgotten=len(_forgotten(walk, settings)))
@@ -169,17 +173,20 @@ def _check_sources(sources: Sequence[Path], index_path: Path, *, forget: bool) -
 def _count_known(index_path: Path, source: Path) -> int:
     """How many files the index has under a source that is gone; none where it may only be out of sight."""
     try:
-        root = path_text(Path(source).resolve())
-        table = read_columns(index_path, read_newest_manifest(index_path), catalogue.COLUMNS)
+        root, manifest = Path(source).resolve(), read_newest_manifest(index_path)
+        known = Catalogue(read_columns(index_path, manifest, catalogue.COLUMNS), stored_paths(index_path, manifest))
     except (IndexFolderError, OSError, RuntimeError, ValueError):  # as `find_files` has it; `embed` says what is wrong
         return 0
-    return Catalogue(table).count_under([root]) if is_gone(root) else 0
+    return known.count_under([known.paths.text(root)]) if StoredPaths().is_gone(path_text(root)) else 0
 
 
-def _read_catalogue(writer: IndexWriter, reading: PreparationOptions, settings: EmbedSettings) -> Catalogue:
+def _read_catalogue(
+    writer: IndexWriter, paths: StoredPaths, reading: PreparationOptions, settings: EmbedSettings
+) -> Catalogue:
     table = read_columns(writer.folder, writer.manifest, catalogue.COLUMNS)
     return Catalogue(
         table,
+        paths,
         more_modalities=not reading.modalities <= set(writer.manifest.modalities),
         settled=find_settled(table, writer.manifest.shards, settings.attempt, reading.codecs),
         retry=settings.retry_failed,

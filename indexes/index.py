@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
@@ -15,9 +16,9 @@ import numpy as np
 from embedkit.indexes import image_table
 from embedkit.indexes.checked_files import Tell, say_nothing
 from embedkit.indexes.manifest import describe_fallback, find_newest_manifest, images_name
-from embedkit.indexes.paths import possible_texts
 from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
+from embedkit.indexes.stored_paths import HashedPaths, StoredPaths, stored_paths
 from embedkit.indexes.vectors import usable
 from embedkit.progress import Advance, ignore_progress
 
@@ -317,8 +318,14 @@ class Index:
     def find(self, query: str | Path) -> int | None:
         """Return the row of the image with this `image_id` or path; None where there is none."""
         row = self._table.row_of_image(str(query))
-        rows = [row] if row >= 0 else map(self._table.row_of_path, possible_texts(Path(query).resolve()))
+        rows = [row] if row >= 0 else map(self._table.row_of_path, self.paths.texts(Path(query).resolve()))
         return next((row for row in rows if row >= 0), None)
+
+    def shown(self, query: str) -> str:
+        """Return an `image_id` or a path as it may be told: no name of a file or folder where paths are hashed."""
+        if not isinstance(self.paths, HashedPaths) or self._table.row_of_image(query) >= 0:
+            return query
+        return self.paths.texts(Path(query).resolve())[-1]
 
     def _row_of(self, query: str | Path) -> int:
         row = self.find(query)
@@ -327,6 +334,15 @@ class Index:
                 "unknown-image", f"{query}: no image of this index has this id or path; see its rejected files"
             )
         return row
+
+    @cached_property
+    def paths(self) -> StoredPaths:
+        """How paths are kept, and files found by them: none where the key of hashed paths is missing."""
+        try:
+            return stored_paths(self.path, self._manifest)
+        except IndexFolderError as error:
+            self._note(f"{error}; until then no file of this index is found by its path, nor in its place")
+            return HashedPaths(secrets.token_bytes(32))
 
     @cached_property
     def _row_of_id(self) -> NDArray[np.int64]:

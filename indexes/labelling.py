@@ -31,6 +31,7 @@ from embedkit.indexes.overlay import (
 )
 from embedkit.indexes.paths import possible_texts, text_path
 from embedkit.indexes.rows import read_live_rows
+from embedkit.indexes.stored_paths import HashedPaths, StoredPaths
 from embedkit.indexes.writer import IndexWriter, open_existing
 from embedkit.labels.header import Label
 from embedkit.labels.matching import KnownFile, MatchedLabels, UnmatchedRow, match_labels
@@ -58,7 +59,7 @@ class LabelReport:
     matched: int = 0
     """Of them, those that name an image of the index."""
     missing: int = 0
-    """Rows of the table without a label."""
+    """Rows of the table without a label; of folders, images in such as no region is called, where paths are hashed."""
     unmatched: tuple[UnmatchedRow, ...] = ()
     images: int = 0
     """Images that were named."""
@@ -114,21 +115,23 @@ def lay_labels(
     labels: LabelTable | LabelSource | None,
     vocabulary: Vocabulary,
     *,
+    paths: StoredPaths | None = None,
     roots: Sequence[str] | None = None,
     replace: bool = False,
 ) -> LabelReport:
     """Lay labels over those of the headers, where they name an image; with `replace` as of `label_images`.
 
     Images that are not under `roots` keep their labels, unless a table names their id or whole path. Labels that were
-    given with this program stay too, unless the table names the image.
+    given with this program stay too, unless the table names the image. `paths` are those of the writer, where some
+    folders are known by name.
     """
     files = read_live_rows(writer.folder, writer.manifest, _COLUMNS).table
     images = files.filter(pc.equal(files["reason"], ""))
-    matched, rows = _match(labels, files, roots)
+    matched, rows, missing = _match(labels, files, paths or writer.paths(), roots, vocabulary)
     report = LabelReport(
         rows,
         matched=rows - len(matched.unmatched),
-        missing=labels.missing if isinstance(labels, LabelTable) else 0,
+        missing=missing,
         unmatched=matched.unmatched,
         folders=matched.folders,
     )
@@ -193,17 +196,30 @@ def _read_earlier(writer: IndexWriter) -> pa.Table:
 
 
 def _match(
-    labels: LabelTable | LabelSource | None, files: pa.Table, roots: Sequence[str] | None
-) -> tuple[MatchedLabels, int]:
-    """What the labels say of the images, and of how many rows (of a table) or images (of folders)."""
+    labels: LabelTable | LabelSource | None,
+    files: pa.Table,
+    paths: StoredPaths,
+    roots: Sequence[str] | None,
+    vocabulary: Vocabulary,
+) -> tuple[MatchedLabels, int, int]:
+    """What the labels say of the images, and how many rows (of a table) or images (of folders) have one or none."""
     if labels is None:
-        return MatchedLabels({}, ()), 0
+        return MatchedLabels({}, ()), 0, 0
     known = _known_files(files, roots)
     if isinstance(labels, LabelTable):
-        return match_labels(labels, known), len(labels)
-    asked = ((image_id, text_path(file.path)) for file in known if file.asked for image_id in file.image_ids)
-    found = {image_id: label for image_id, path in asked if (label := labels(image_id, path))}
-    return MatchedLabels(found, ()), len(found)
+        return match_labels(labels, known, paths.spell), len(labels), labels.missing
+    places = ((file, paths.places(file.path)[0]) for file in known if file.asked)
+    asked = ((image_id, path) for file, path in places for image_id in file.image_ids)
+    named = {image_id: label for image_id, path in asked if (label := labels(image_id, path))}
+    found = {image_id: kept for image_id, label in named.items() if (kept := _without_name(label, paths, vocabulary))}
+    return MatchedLabels(found, ()), len(found), len(named) - len(found)
+
+
+def _without_name(label: Label, paths: StoredPaths, vocabulary: Vocabulary) -> Label | None:
+    """What may be kept of a label: of a folder's, where paths are hashed, only words of the vocabulary."""
+    if label.source != "folder" or not isinstance(paths, HashedPaths) or vocabulary.is_spelling(label.given):
+        return label
+    return dataclasses.replace(label, given=label.region) if vocabulary.region(label.region) else None
 
 
 def _known_files(files: pa.Table, roots: Sequence[str] | None) -> list[KnownFile]:

@@ -19,6 +19,7 @@ from embedkit.encoder.names import SPACE_NAME
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.storage import remove_files, write_bytes
+from embedkit.indexes.stored_paths import KEY_NAME
 
 FORMAT_VERSION = 2
 _MANIFEST_NAME = re.compile(r"manifest-(\d{6,})\.json")
@@ -122,10 +123,12 @@ class Manifest:
     """Those that the last complete run took: with more of them, files of other modalities are read again."""
     table: TableFile | None = None
     """None where shards or labels have changed since it was made."""
+    hashed_paths: bool = False
+    """Whether every part of a path is kept as a hash; settled when the index is made."""
 
     def live_files(self) -> dict[str, str]:
         """Return every file of this state, relative to the index folder, with its sha256."""
-        files = {"patient-key": self.patient_key}
+        files = {KEY_NAME: self.patient_key}
         for number, shard in enumerate(self.shards):
             files[images_name(number)] = shard.sha256
             files |= {vectors_name(number, space): file.sha256 for space, file in shard.vectors.items()}
@@ -280,6 +283,7 @@ def _to_json(manifest: Manifest) -> bytes:
         "labels": asdict(manifest.labels) if manifest.labels else None,
         "modalities": manifest.modalities,
         "table": asdict(manifest.table) if manifest.table else None,
+        "hashed_paths": manifest.hashed_paths,
     }
     shards = ",\n".join(
         _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items()), shard.tried, shard.codecs)
@@ -327,6 +331,7 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
         TableFile(int(table["number"]), table["sha256"], int(table["mtime_ns"]), int(table["images"]))
         if table
         else None,
+        bool(content.get("hashed_paths")),
     )
 
 

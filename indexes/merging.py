@@ -29,7 +29,8 @@ from embedkit.indexes.manifest import (
 )
 from embedkit.indexes.overlay import OVERLAY_SCHEMA, merge_overlays, read_overlay, write_overlay
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, plain_errors, sha256_of, sync_folder
-from embedkit.indexes.writer import KEY_NAME, open_writer
+from embedkit.indexes.stored_paths import KEY_NAME
+from embedkit.indexes.writer import open_writer
 from embedkit.progress import OnProgress, ignore_progress
 
 
@@ -75,7 +76,7 @@ def merge(
     ------
     UsageError
         ``one-index`` where fewer than two are named, ``output-exists``, or ``spaces-differ`` where their vectors cannot
-        stand in one space.
+        stand in one space; ``paths-differ`` where paths are hashed, and not in all of them under one key.
     IndexFolderError
         As `read_newest_manifest` and `open_writer`; nothing is at `out` then.
     """
@@ -86,6 +87,7 @@ def merge(
         raise UsageError("output-exists", f"{out}: it is there already; name a new folder")
     manifests = [read_newest_manifest(folder) for folder in folders]
     _check_spaces(folders, manifests)
+    _check_paths(folders, manifests)
     of_each = tuple(len(image_table.load(*held)[0].images) for held in zip(folders, manifests, strict=True))
     with _new_folder(out) as place:
         _join(folders, manifests, place, on_progress)
@@ -111,6 +113,16 @@ def _check_spaces(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Non
                 differing = ", ".join(key for key, value in vars(one).items() if value != getattr(other, key))
                 message = f"{folder}: its space {name} was made with another {differing} than that of {folders[0]}"
                 raise UsageError("spaces-differ", f"{message}, and vectors of the two do not mix")
+
+
+def _check_paths(folders: Sequence[Path], manifests: Sequence[Manifest]) -> None:
+    """Refuse indexes that would keep one path in two ways."""
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if manifest.hashed_paths and {(other.hashed_paths, other.patient_key) for other in manifests} != {
+            (True, manifest.patient_key)
+        }:
+            message = f"{folder} hashes its paths, and not all others do so under the same key"
+            raise UsageError("paths-differ", f"{message}: no file would be found; embed the sources into one index")
 
 
 def _find_other_keys(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Iterator[str]:
@@ -159,7 +171,8 @@ def _join(folders: Sequence[Path], manifests: Sequence[Manifest], place: Path, o
             overlay = newer if overlay is None else merge_overlays(newer, overlay)
     sync_folder(place / "shards")
     modalities = set.intersection(*(set(manifest.modalities) for manifest in manifests))
-    joined = Manifest(1, manifests[0].patient_key, manifests[0].spaces, tuple(shards))
+    first = manifests[0]
+    joined = Manifest(1, first.patient_key, first.spaces, tuple(shards), hashed_paths=first.hashed_paths)
     if overlay is not None:
         sha256 = write_overlay(place / labels_name(1), overlay.cast(OVERLAY_SCHEMA))
         joined = replace(joined, labels=LabelsFile(1, sha256))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from embedkit.dicom import InstanceFacts
 from embedkit.image import PreparationOptions, PreparedFile, encode_picture, prepare_file
 from embedkit.indexes.image_rows import ImageRow
-from embedkit.indexes.paths import path_text
+from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.sources import FoundFile
 
 Pictures = NDArray[np.uint8]
@@ -16,16 +16,19 @@ Prepared = tuple[list[ImageRow], Pictures]
 NO_PICTURES: Pictures = np.empty((0, 256, 256), np.uint8)
 
 
-def prepare_rows(found: FoundFile, options: PreparationOptions) -> Prepared:
-    """Read one file; return its rows, and the pictures (n, 256, 256) of those that have one, in the same order."""
+def prepare_rows(found: FoundFile, options: PreparationOptions, paths: StoredPaths) -> Prepared:
+    """Read one file; return its rows, and the pictures (n, 256, 256) of those that have one, in the same order.
+
+    The rows keep its path as `paths` says.
+    """
     if found.reason:
-        return [rejected_row(found, found.reason)], NO_PICTURES
+        return [rejected_row(found, found.reason, paths)], NO_PICTURES
     prepared = prepare_file(found, options)
     if prepared.reason or prepared.facts is None:
-        return [rejected_row(found, prepared.reason, prepared)], NO_PICTURES
+        return [rejected_row(found, prepared.reason, paths, prepared)], NO_PICTURES
     rows = [
         ImageRow(
-            path_text(found.path),
+            paths.text(found.path),
             found.size,
             found.mtime_ns,
             prepared.content_blake3,
@@ -39,10 +42,10 @@ def prepare_rows(found: FoundFile, options: PreparationOptions) -> Prepared:
     return rows, np.stack(prepared.pictures)
 
 
-def rejected_row(found: FoundFile, reason: str, prepared: PreparedFile | None = None) -> ImageRow:
+def rejected_row(found: FoundFile, reason: str, paths: StoredPaths, prepared: PreparedFile | None = None) -> ImageRow:
     """Return the row of a file that is no image, with what is known of it."""
     return ImageRow(
-        path_text(found.path),
+        paths.text(found.path),
         found.size,
         found.mtime_ns,
         prepared.content_blake3 if prepared else "",

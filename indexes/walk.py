@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 
 from embedkit.indexes.catalogue import Catalogue
-from embedkit.indexes.paths import path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, rejected_row
 from embedkit.indexes.progress import ProgressMeter
 from embedkit.sources import FoundFile, find_files
@@ -34,7 +33,7 @@ class Walk:
         self, sources: Sequence[Path], index_folder: Path, known: Catalogue, *, gone: Sequence[Path] = ()
     ) -> None:
         """Prepare to walk over `sources`; of those `gone` nothing is left to meet."""
-        self.roots = tuple(path_text(Path(source).resolve()) for source in (*sources, *gone))
+        self.roots = tuple(known.paths.text(Path(source).resolve()) for source in (*sources, *gone))
         self.kinds = Counter[str]()
         self.moved: dict[str, str] = {}
         self.vanished: tuple[str, ...] = ()
@@ -57,7 +56,7 @@ class Walk:
         for first in to_read:
             on_start()
             for found, outcome in pool.map(chain([first], to_read)):
-                prepared = outcome if isinstance(outcome, tuple) else _rejected(found, outcome.reason)
+                prepared = outcome if isinstance(outcome, tuple) else self._reject(found, outcome.reason)
                 first_row = prepared[0][0]
                 self.kinds[self._known.kind_of(first_row)] += 1
                 if self._known.has_content(first_row.content_blake3):
@@ -84,13 +83,12 @@ class Walk:
     def _to_read(self, meter: ProgressMeter) -> Iterator[FoundFile]:
         for found in self.files():
             if found.reason:
-                self._unlisted.add(path_text(found.path))  # it may be a folder
+                self._unlisted.add(self._known.paths.text(found.path))  # it may be a folder
             if self._known.meet(found):
                 yield found
             else:
                 self.kinds["unchanged"] += 1
                 meter.advance()
 
-
-def _rejected(found: FoundFile, reason: str) -> Prepared:
-    return [rejected_row(found, reason)], NO_PICTURES
+    def _reject(self, found: FoundFile, reason: str) -> Prepared:
+        return [rejected_row(found, reason, self._known.paths)], NO_PICTURES

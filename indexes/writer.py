@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from embedkit.indexes.manifest import (
 from embedkit.indexes.overlay import write_overlay
 from embedkit.indexes.shards import write_images, write_vectors
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, remove_files, sha256_of, sync_folder, write_bytes
+from embedkit.indexes.stored_paths import KEY_NAME, StoredPaths, stored_paths
 from embedkit.indexes.vectors import digest_ids, usable
 
 if TYPE_CHECKING:
@@ -51,9 +52,7 @@ if TYPE_CHECKING:
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
 
-from embedkit.errors import EncoderError, IndexFolderError
-
-KEY_NAME = "patient-key"
+from embedkit.errors import EncoderError, IndexFolderError, UsageError
 
 
 class IndexWriter:
@@ -66,6 +65,10 @@ class IndexWriter:
     def patient_key(self) -> bytes:
         """The key of this index's patient hashes."""
         return (self.folder / KEY_NAME).read_bytes()
+
+    def paths(self, near: Iterable[Path] = ()) -> StoredPaths:
+        """Return how this index keeps paths; `near` as of `HashedPaths`."""
+        return stored_paths(self.folder, self.manifest, near)
 
     def add_space(self, name: str, space: Space) -> None:
         """Add a vector space, or check that it is there with the same encoder.
@@ -163,8 +166,8 @@ Rebuild = Callable[[Path, Manifest, Sequence[int]], Manifest]
 
 
 @contextmanager
-def open_writer(folder: Path, rebuild: Rebuild | None = None) -> Iterator[IndexWriter]:
-    """Open an index for writing, or make one in an empty or absent folder.
+def open_writer(folder: Path, rebuild: Rebuild | None = None, *, hash_paths: bool = False) -> Iterator[IndexWriter]:
+    """Open an index for writing, or make one in an empty or absent folder, with hashed paths if asked for.
 
     An index whose newest manifest is damaged is refused, and nothing of it removed, unless `rebuild` makes it good.
 
@@ -173,12 +176,15 @@ def open_writer(folder: Path, rebuild: Rebuild | None = None) -> Iterator[IndexW
     IndexFolderError
         ``index-foreign``, ``index-locked``, ``index-damaged``, ``index-too-new``, ``index-too-old``, ``index-full``,
         ``index-read-only``.
+    UsageError
+        ``paths-not-hashed`` where they are to be, and the index was made without.
     """
     _refuse_foreign(folder)
     for part in (folder, folder / "shards", folder / "faiss"):
         make_folder(part)
     with hold_lock(folder):
-        manifest, damaged = find_newest_manifest(folder) if manifest_numbers(folder) else (_start(folder), [])
+        begun = bool(manifest_numbers(folder))
+        manifest, damaged = find_newest_manifest(folder) if begun else (_start(folder, hash_paths), [])
         if damaged:
             if rebuild is None:
                 raise IndexFolderError("index-damaged", describe_fallback(folder, manifest, damaged))
@@ -186,6 +192,9 @@ def open_writer(folder: Path, rebuild: Rebuild | None = None) -> Iterator[IndexW
         if not (folder / KEY_NAME).is_file() or sha256_of(folder / KEY_NAME) != manifest.patient_key:
             message = f"{folder}: the patient key is missing or damaged; restore {KEY_NAME}, or embed into a new folder"
             raise IndexFolderError("index-damaged", message)
+        if hash_paths and not manifest.hashed_paths:
+            message = f"{folder}: this index was made without --hash-paths, and keeps the names of files and folders"
+            raise UsageError("paths-not-hashed", f"{message}; embed into a new folder, or leave the option out")
         _remove_leftovers(folder, manifest)
         yield IndexWriter(folder, manifest)
 
@@ -209,11 +218,11 @@ def _refuse_foreign(folder: Path) -> None:
     raise IndexFolderError("index-foreign", f"{folder}: this is not an index; name a new or an empty folder")
 
 
-def _start(folder: Path) -> Manifest:
+def _start(folder: Path, hash_paths: bool) -> Manifest:
     """Make the key and the first manifest; a killed start begins anew."""
     folder.chmod(0o700)
     sync_folder(folder.parent)
-    manifest = Manifest(1, write_bytes(folder / KEY_NAME, secrets.token_bytes(32)))
+    manifest = Manifest(1, write_bytes(folder / KEY_NAME, secrets.token_bytes(32)), hashed_paths=hash_paths)
     write_manifest(folder, manifest)
     return manifest
 

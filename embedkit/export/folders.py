@@ -10,7 +10,6 @@ from pathlib import Path
 
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
-from embedkit.indexes.paths import possible_paths
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, open_locked, plain_errors, sync_folder, write_bytes
 
 _MARKER = ".embedkit-export"
@@ -68,9 +67,9 @@ def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def keep_away_from_originals(folder: Path, index: Index) -> None:
     """Raise UsageError ``output-in-source`` where `folder` lies in one that holds files of the index."""
-    texts = set(index.images["path"].to_pylist())
-    places = {str(path.parent) for text in texts for path in possible_paths(text)}
-    if any(str(place) in places for place in (folder.resolve(), *folder.resolve().parents)):
+    places = {text.rpartition("/")[0] or "/" for text in set(index.images["path"].to_pylist())}
+    above = (folder.resolve(), *folder.resolve().parents)
+    if any(text in places for place in above for text in index.paths.texts(place)):
         raise UsageError("output-in-source", f"{folder}: it lies among the original files; name a folder elsewhere")
 
 

@@ -25,7 +25,7 @@ def read_source(index: Index, row: int, root: Path | None = None) -> Header:
     """
     path, digest = (index.images[name][row].as_py() for name in ("path", "content_blake3"))
     options = ReadingOptions()
-    original = find_original(path, root)
+    original = find_original(index.paths, path, root)
     if not is_there(original):
         raise RejectedFile("original-gone")
     content = load_content(FoundFile(original), options)

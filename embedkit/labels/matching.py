@@ -6,7 +6,6 @@ extension. The rules are in docs/labels.md. A row that could mean several images
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from typing import NamedTuple
 
 from embedkit.labels.header import Label
 from embedkit.labels.table import LabelRow, LabelTable, path_parts
+from embedkit.sources import IMAGE_EXTENSION
 
 ABSENT, SEVERAL = "not-in-the-index", "several-images"
 REJECTED, CONTRADICTING = "rejected-file", "contradicts-another-row"
 """Why a row labels no image."""
-_EXTENSION = re.compile(r"\.(dcm|dicom|ima|img|png|jpe?g|tiff?)$")
 
 
 class KnownFile(NamedTuple):
@@ -58,14 +57,25 @@ class MatchedLabels:
     """The folders at the beginning of its paths that were left out, as they are called otherwise here."""
 
 
-def match_labels(table: LabelTable, files: Sequence[KnownFile]) -> MatchedLabels:
+Spelling = Callable[[str], str]
+"""What makes of a path, or of a part of one, that which is compared."""
+
+
+def _exact(path: str) -> str:
+    return path
+
+
+def match_labels(table: LabelTable, files: Sequence[KnownFile], spell: Spelling = _exact) -> MatchedLabels:
     """Find the images that each row of `table` means.
 
     An image id goes before a path, a longer end of a path before a shorter one, the exact spelling before another.
+    Paths of `files` are such as `spell` makes of those that the table gives, and so are the names of unmatched rows.
     """
     by_id = _find_ids(table.rows, files)
     by_path = [
-        (row, _translate(row.path, table.path_map)) for row in table.rows if row.path and row.number not in by_id
+        (row, [*map(spell, _translate(row.path, table.path_map))])
+        for row in table.rows
+        if row.path and row.number not in by_id
     ]
     search = _PathSearch(files)
     folders = search.find(by_path)
@@ -73,7 +83,8 @@ def match_labels(table: LabelTable, files: Sequence[KnownFile]) -> MatchedLabels
     for row in sorted((row for row in table.rows if row.number in by_id), key=lambda row: "#" in row.image_id):
         labels |= dict.fromkeys(by_id[row.number], row.label)
     lost = [row for row in table.rows if row.number not in by_id and row.number not in search.matched]
-    unmatched = (UnmatchedRow(row.number, row.name, search.failed.get(row.number, ABSENT)) for row in lost)
+    named = ((row.number, row.image_id or spell(row.path)) for row in lost)
+    unmatched = (UnmatchedRow(number, name, search.failed.get(number, ABSENT)) for number, name in named)
     return MatchedLabels(labels, tuple(unmatched), folders)
 
 
@@ -98,10 +109,6 @@ def _translate(path: str, path_map: Sequence[tuple[str, str]]) -> list[str]:
     return parts
 
 
-def _exact(path: str) -> str:
-    return path
-
-
 def _fold(path: str) -> str:
     """A path without case and without the ways to write an accent."""
     return unicodedata.normalize("NFC", path).casefold()
@@ -109,10 +116,9 @@ def _fold(path: str) -> str:
 
 def _stem(path: str) -> str:
     """A path without the extension of an image; the last number of a UID is none."""
-    return _EXTENSION.sub("", _fold(path))
+    return IMAGE_EXTENSION.sub("", _fold(path))
 
 
-Spelling = Callable[[str], str]
 Rows = list[tuple[LabelRow, list[str]]]
 """Rows with the parts of their paths."""
 

@@ -12,7 +12,7 @@ from embedkit.dicom import Radiograph, ReadingOptions, load_content, read_radiog
 from embedkit.dicom.codecs.choice import Codecs, codecs_of_environment
 from embedkit.errors import RejectedFile, UsageError
 from embedkit.indexes import Index
-from embedkit.indexes.paths import possible_paths
+from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.sources import FoundFile
 from embedkit.workers import WorkerPool
 
@@ -89,7 +89,9 @@ class Originals:
 
     def read(self, row: int) -> tuple[Radiograph, str]:
         """The radiograph of a row of `Index.images`, and a notice: "" where it is of the original file."""
-        original = Original(find_original(self._paths[row], self._root), self._hashes[row], max(1, self._frames[row]))
+        original = Original(
+            find_original(self._index.paths, self._paths[row], self._root), self._hashes[row], max(1, self._frames[row])
+        )
         [(_, outcome)] = self._pool.map([original])
         if isinstance(outcome, Radiograph):
             return outcome, ""
@@ -97,17 +99,13 @@ class Originals:
         return stored_levels(self._index.pictures([row])[0]), instead
 
 
-def find_original(path: str, root: Path | None) -> Path:
-    """Where a file of the index is now, given its path as the index keeps it.
+def find_original(paths: StoredPaths, text: str, root: Path | None) -> Path:
+    """Where a file of the index is now, given its path as the index keeps it; where it was if it is not found.
 
     Under `root`, the most of its path that is there; None where nothing moved.
     """
-    paths = possible_paths(path)
-    places: Iterable[Path] = paths
-    if root is not None:
-        folder = root.resolve()
-        places = (folder.joinpath(*path.parts[start:]) for path in paths for start in range(1, len(path.parts)))
-    return next((place for place in places if is_there(place)), paths[0])
+    places: Iterable[Path] = paths.places(text) if root is None else paths.places_under(text, root.resolve())
+    return next((place for place in places if is_there(place)), None) or paths.places(text)[0]
 
 
 def is_there(path: Path) -> bool:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from embedkit.sources.folder import FoundFile, find_files
+from embedkit.sources.folder import IMAGE_EXTENSION, FoundFile, find_files
 
-__all__ = ["FoundFile", "find_files"]
+__all__ = ["IMAGE_EXTENSION", "FoundFile", "find_files"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedkit.errors import UsageError
+
+IMAGE_EXTENSION = re.compile(r"\.(?:dcm|dicom|ima|img|png|jpe?g|tiff?)\Z", re.IGNORECASE)
+"""How the names of image files end, where they have an extension; which a file is, only its content tells."""
 
 
 @dataclass(frozen=True)

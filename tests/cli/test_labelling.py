@@ -19,8 +19,6 @@ from embedkit.review import Decisions
 
 from .test_commands import CANARY, run
 
-pytestmark = pytest.mark.slow
-
 Rows = list[dict[str, str]]
 
 

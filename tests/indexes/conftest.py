@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,7 +62,10 @@ def run(tmp_path: Path) -> Embed:
     def run_embed(
         sources: list[Path] | None = None, index: Path | None = None, *encoders: TinyEncoder, **options: object
     ) -> EmbedReport:
-        settings = EmbedSettings(workers=1, shard_files=4, forget_vanished=bool(options.pop("forget_vanished", False)))
+        chosen: dict[str, Any] = {
+            name: options.pop(name) for name in ("forget_vanished", "hash_paths") if name in options
+        }
+        settings = EmbedSettings(workers=1, shard_files=4, **chosen)
         return embed(
             sources or [tmp_path / "dump"],
             index or tmp_path / "index",

@@ -15,6 +15,7 @@ from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed, verify
 from embedkit.indexes.catalogue import COLUMNS, Catalogue
 from embedkit.indexes.image_table import read_columns
 from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.labels.header import Label
 
 from .conftest import Embed, TinyEncoder, write_dump, write_picture
@@ -44,7 +45,6 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a_dump", "z_dump", "dump/study0/deeper"])
 def test_a_dump_that_moved_takes_its_rows_along(tmp_path: Path, run: Embed, name: str) -> None:
     dump = write_dump(tmp_path / "dump", 6)
@@ -106,12 +106,11 @@ def test_a_folder_that_cannot_be_looked_into_may_hold_the_file(
     def refuse(name: bytes) -> None:
         raise PermissionError(13, "Permission denied", name)
 
-    monkeypatch.setattr("embedkit.indexes.catalogue.os", SimpleNamespace(lstat=refuse, fsencode=os.fsencode))
+    monkeypatch.setattr("embedkit.indexes.stored_paths.os", SimpleNamespace(lstat=refuse, fsencode=os.fsencode))
     shutil.rmtree(dump)
     assert run([copy]).moved == {}
 
 
-@pytest.mark.slow
 def test_a_move_is_undone_by_moving_back(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 3)
     run(labels=knee)
@@ -128,7 +127,7 @@ def test_a_file_that_cannot_be_read_at_its_new_path_has_not_moved(tmp_path: Path
     write_dump(tmp_path / "dump", 2)
     run()
     table = read_columns(tmp_path / "index", read_newest_manifest(tmp_path / "index"), COLUMNS)
-    known = Catalogue(table, more_modalities=False)
+    known = Catalogue(table, StoredPaths(), more_modalities=False)
     contents = Index.open(tmp_path / "index").images["content_blake3"].to_pylist()
     for reason, moved in (("", 2), ("duplicate-instance", 2), ("decoder-timeout", 0)):
         arrived = {content: (f"/new/{content}", reason) for content in contents}

@@ -17,6 +17,7 @@ from embedkit.image import PreparationOptions
 from embedkit.indexes import EmbedReport, Index, embed, label_images, labels_from_folders, paths
 from embedkit.indexes.paths import path_text, possible_paths, possible_texts, text_path
 from embedkit.indexes.preparation import prepare_rows
+from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.indexes.writer import open_writer
 from embedkit.labels import LabelTable, Vocabulary, labels_from_csv
 from embedkit.sources import find_files
@@ -84,7 +85,6 @@ def test_every_file_is_an_image_of_its_own_and_is_found_by_its_name(tmp_path: Pa
     assert (again.unchanged, again.new, again.moved, again.vanished) == (12, 0, {}, ())
 
 
-@pytest.mark.slow
 def test_files_of_odd_names_move_and_are_forgotten(tmp_path: Path, run: Embed, dump: Path) -> None:
     run()
     moved = dump.rename(tmp_path / of(rb"moved\xe9"))
@@ -99,7 +99,7 @@ def write_as_earlier(index: Path, folder: Path) -> None:
     """Put the files into an index as an earlier version did, which escaped no backslash."""
     rows = []
     for found in find_files([folder]):
-        (row,), _ = prepare_rows(found, PreparationOptions(patient_key=b"key"))
+        (row,), _ = prepare_rows(found, PreparationOptions(patient_key=b"key"), StoredPaths())
         rows.append(dataclasses.replace(row, path=possible_texts(found.path)[1]))
     with open_writer(index) as writer:
         writer.add_shard(rows, {})
