@@ -11,14 +11,14 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from embedkit.cli.classify import classify
 from embedkit.cli.cluster import cluster
+from embedkit.cli.command import Command
 from embedkit.cli.demo import demo
 from embedkit.cli.embed import embed
 from embedkit.cli.evaluate import evaluate
@@ -37,29 +37,11 @@ from embedkit.cli.select import select
 from embedkit.cli.similar import similar
 from embedkit.cli.streams import prepare_streams
 from embedkit.cli.verify import verify
-from embedkit.errors import EmbedkitError, UsageError
+from embedkit.errors import EmbedkitError
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h."""
-
-
-class _Command(TyperCommand):
-    """A command that refuses what is a slip: an empty name, and an option given twice where one value counts.
-
-    An empty name is a variable of a script that was not set, and as a path it would be the whole working folder.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in args):
-            raise UsageError("empty-name", "an argument or option is empty: is a variable of a script not set?")
-        words = [word.split("=", 1)[0] for word in args]
-        for option in self.params:
-            if getattr(option, "multiple", True) or getattr(option, "is_flag", False):
-                continue
-            if sum(word in option.opts for word in words) > 1:
-                raise UsageError("option-twice", f"{option.opts[0]} is given twice, and takes one value")
-        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
@@ -90,7 +72,24 @@ for command in (
     verify,
     demo,
 ):
-    app.command(cls=_Command)(command)
+    app.command(cls=Command)(command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        import embedkit
+
+        sys.stdout.write(f"embedkit {embedkit.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _take_common_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def main() -> None:
@@ -106,7 +105,8 @@ def _run(arguments: list[str]) -> int:
         code = app(arguments, prog_name="embedkit", standalone_mode=False) or 0
         sys.stdout.flush()  # a full disk is told here, not after the exit code
     except TyperException as error:
-        return _fail(f"{error.format_message()} Try `embedkit --help`.")
+        said = error.format_message().replace("Value error, ", "").rstrip(".")  # pydantic's name for it helps nobody
+        return _fail(f"{said}. Try `embedkit --help`.")
     except EmbedkitError as error:
         return _fail(str(error))
     except OSError as error:

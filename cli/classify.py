@@ -20,6 +20,7 @@ from embedkit.cli.options import (
     Quiet,
     Workers,
 )
+from embedkit.cli.outputs import prepare_outputs
 from embedkit.dicom.codecs.choice import Codecs
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ Rows = list[tuple[object, ...]]
 
 def classify(
     sources: Annotated[
-        list[Path] | None, typer.Argument(help="Files and folders; without, the images of the index with no label.")
+        list[Path] | None,
+        typer.Argument(metavar="SOURCES", help="Files and folders; without, the images of the index with no label."),
     ] = None,
     head: Annotated[
         Path | None, typer.Option(help="A head file of `evaluate --head-out`; with SOURCES no index is needed.")
@@ -64,8 +66,7 @@ def classify(
     from embedkit.quality import fit_index_classifier
 
     console = Console(as_json, quiet)
-    if out and out.suffix != ".csv":
-        raise UsageError("output-format", f"{out}: end the name in .csv")
+    prepare_outputs([out], ".csv")
     if head and space:
         raise UsageError("two-heads", "a head file names its own spaces: leave --space out")
     open_index = cache(lambda: console.open_index(index))  # a head file and SOURCES need none

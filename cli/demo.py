@@ -26,9 +26,9 @@ _ANSWERS = {
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="A folder to make: the dump, its index, the results.")] = Path(
-        "embedkit-demo"
-    ),
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A folder to make: the dump, its index, the results.")
+    ] = Path("embedkit-demo"),
     images: Annotated[int, typer.Option(min=60, max=100_000, help="Synthetic radiographs to draw.")] = 420,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the drawings and the faults.")] = 0,
     as_json: AsJson = False,

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 def embed(
     sources: Annotated[
-        list[Path], typer.Argument(help="Files and folders: DICOM (found by content), PNG, JPEG, TIFF.")
+        list[Path],
+        typer.Argument(metavar="SOURCES", help="Files and folders: DICOM (found by content), PNG, JPEG, TIFF."),
     ],
     index: IndexPath = DEFAULT_INDEX,
     encoder: Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
+from embedkit.cli.outputs import prepare_outputs
 from embedkit.progress import Advance
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def evaluate(
     from embedkit.report import to_summary, write_attention, write_evaluation
 
     console = Console(as_json, quiet)
-    if head_out and head_out.suffix != ".safetensors":
-        raise UsageError("output-format", f"{head_out}: end the name in .safetensors")
+    prepare_outputs([head_out], ".safetensors")
     if (baseline or attention) and not out:
         raise UsageError("no-folder", "--baseline and --attention write into the folder of --out: name one")
     if folds == 1:

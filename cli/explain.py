@@ -19,6 +19,7 @@ from embedkit.cli.options import (
     Quiet,
     SpaceName,
 )
+from embedkit.cli.outputs import prepare_outputs
 
 
 def explain(
@@ -35,12 +36,10 @@ def explain(
 ) -> None:
     """Draw what in a radiograph speaks for a region, by Guided Grad-CAM."""
     from embedkit.cli.loading import explainer_of, find_image
-    from embedkit.errors import UsageError
     from embedkit.report import write_explanation
 
     console = Console(as_json, quiet)
-    if out.suffix not in (".png", ".svg"):
-        raise UsageError("output-format", f"{out}: end the name in .png or .svg")
+    prepare_outputs([out], ".png", ".svg")
     opened = console.open_index(index)
     image = find_image(opened, query, modality, codecs)
     found = explainer_of(opened, space, encoder).explain(image.picture[None], region)

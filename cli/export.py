@@ -10,13 +10,12 @@ import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet, RankingSpace, VocabularyFile
+from embedkit.cli.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     from embedkit.export import CohortRules, Export, LeftOut
     from embedkit.indexes import Index
     from embedkit.labels import Vocabulary
-
-_TABLES = (".csv", ".parquet")
 
 
 def export(
@@ -71,9 +70,7 @@ def export(
 
     tables, cohorts = out or [], cohort or []
     folders = [folder for folder in (dicom, sr, label_studio, fiftyone) if folder]
-    for path in (*tables, *cohorts):
-        if path.suffix not in _TABLES:
-            raise UsageError("output-format", f"{path}: end the name in .csv or .parquet")
+    prepare_outputs((*tables, *cohorts), ".csv", ".parquet")
     if not (tables or cohorts or folders):
         raise UsageError("nothing-to-do", "say what to write: see `embedkit export --help`")
     if not cohorts and (region or min_confidence or no_suspects):

@@ -10,6 +10,7 @@ import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
+from embedkit.cli.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     from embedkit.indexes import Index
@@ -36,14 +37,11 @@ def find_label_issues(
     Heeds what reviewers decided: images that they settled are left out, and the others are ranked by that too.
     """
     from embedkit.cli.loading import read_decisions
-    from embedkit.errors import UsageError
     from embedkit.review import find_open_issues
 
     console = Console(as_json, quiet)
     outputs = out or []
-    for path in outputs:
-        if path.suffix not in (".csv", ".parquet", ".html"):
-            raise UsageError("output-format", f"{path}: end the name in .csv, .parquet or .html")
+    prepare_outputs(outputs, ".csv", ".parquet", ".html")
     opened = console.open_index(index)
     decisions = read_decisions(index)
     with console.stages() as tell:

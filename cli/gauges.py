@@ -9,6 +9,7 @@ import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet
+from embedkit.cli.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,20 +38,18 @@ def gauges(
 
     The same index gives the same numbers. Anything round and bright is a candidate: only a person can tell.
     """
-    from embedkit.errors import UsageError
     from embedkit.image.gauges import cut_gauge, encode_gauge
-    from embedkit.indexes.storage import write_bytes
+    from embedkit.indexes.storage import make_folder, write_bytes
     from embedkit.report.gauge_sheet import draw_gauge_sheet
 
     console = Console(as_json, quiet)
-    if sheet.suffix != ".png":
-        raise UsageError("output-format", f"{sheet}: end the name of the sheet in .png")
+    prepare_outputs([sheet], ".png")
     found, pictures = _find(console, index, region or [], top)
     kept = _chosen(keep, len(found))
     if found and not kept:
         write_bytes(sheet, draw_gauge_sheet(pictures, found))
     if kept:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     for number in kept:
         template = encode_gauge(cut_gauge(pictures[number - 1], found[number - 1]))
         write_bytes(out / f"gauge-{number:03}.png", template)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 def label(
     table: Annotated[
-        Path | None, typer.Argument(help="A label table, or the selected.csv of `select`, its column region filled in.")
+        Path | None,
+        typer.Argument(
+            metavar="TABLE", help="A label table, or the selected.csv of `select`, its column region filled in."
+        ),
     ] = None,
     map_path: PathMap = None,
     replace_labels: ReplaceEarlierLabels = False,

@@ -13,7 +13,10 @@ from embedkit.cli.options import DEFAULT_INDEX, AsJson, IndexPath, Quiet, Replac
 
 def label_clusters(
     names: Annotated[
-        Path, typer.Argument(help="The names.csv of `cluster`, its column region filled in; members.csv beside it.")
+        Path,
+        typer.Argument(
+            metavar="NAMES", help="The names.csv of `cluster`, its column region filled in; members.csv beside it."
+        ),
     ],
     vocabulary: VocabularyFile = None,
     replace: ReplaceLabels = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,12 +23,12 @@ EncoderSource = Annotated[
     typer.Option("--encoder", help="The encoder of the space, where it is not a shipped one: its .safetensors file."),
 ]
 Precision = Annotated[
-    str,
-    typer.Option("--precision", help="auto (as the index has it, else the fastest), bf16, int8, int8-bf16 or fp32."),
+    Literal["auto", "bf16", "int8", "int8-bf16", "fp32"],
+    typer.Option("--precision", help="auto: as the index has it, else the fastest."),
 ]
 Runtime = Annotated[
-    str,
-    typer.Option("--runtime", help="auto (as the index has it, else the fastest), openvino, torch-cpu or torch-cuda."),
+    Literal["auto", "openvino", "torch-cpu", "torch-cuda"],
+    typer.Option("--runtime", help="auto: as the index has it, else the fastest."),
 ]
 Modalities = Annotated[
     list[str] | None, typer.Option("--modality", help="Take this modality too, beside CR, DX and RG. Repeatable.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
+from embedkit.cli.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     from embedkit.pretraining import (
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
         TrainingSet,
     )
 
+Strength = Literal["pretraining", "head-training"]
+
 
 def pretrain(
     out: Annotated[Path, typer.Option(help="The encoder file to write; its name is that of the vector space.")],
     index: IndexPath = DEFAULT_INDEX,
-    method: Annotated[str, typer.Option(help="simclr or byol, without labels; supcon or supervised, with.")] = "simclr",
+    method: Annotated[
+        Literal["simclr", "byol", "supcon", "supervised"],
+        typer.Option(help="simclr and byol use no labels, supcon and supervised do."),
+    ] = "simclr",
     start: Annotated[
         str | None,
         typer.Option("--from", help="The encoder to start from: starter, another shipped one, or a file."),
@@ -56,7 +62,7 @@ def pretrain(
     temperature: Annotated[float, typer.Option(min=0.001, max=100, help="Of the softmax of simclr and supcon.")] = 0.5,
     ema_decay: Annotated[float, typer.Option(min=0, max=1, help="Of byol's moving average, at the start.")] = 0.9995,
     augmentation: Annotated[
-        str, typer.Option(help="The strength of the random views: pretraining, or the milder head-training.")
+        Strength, typer.Option(help="The strength of the random views; head-training is the milder one.")
     ] = "pretraining",
     gauges: Annotated[
         Path | None, typer.Option(help="A folder of gauges from `embedkit gauges`; drawn ones where not given.")
@@ -65,7 +71,9 @@ def pretrain(
     any_orientation: Annotated[
         bool, typer.Option("--any-orientation", help="Also mirror views and turn them by quarters.")
     ] = False,
-    precision: Annotated[str, typer.Option(help="auto (the faster one here), bf16 or fp32.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "bf16", "fp32"], typer.Option(help="auto: the one that is faster on this machine.")
+    ] = "auto",
     log_dir: Annotated[Path | None, typer.Option(help="Write TensorBoard logs to this folder.")] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=LARGEST_SEED, help="Of the weights at the start, the order and the views.")
@@ -110,17 +118,14 @@ def _check_name(out: Path) -> None:
     if out.suffix != ".safetensors" or not SPACE_NAME.fullmatch(out.stem):
         message = "end the name in .safetensors, and before that use a to z, 0 to 9, - and _: it names the vector space"
         raise UsageError("output-format", f"{out}: {message}")
+    prepare_outputs([out], ".safetensors")
 
 
-def _augmentation(strength: str, any_orientation: bool, no_gauges: bool) -> Augmentation:
-    from embedkit.errors import UsageError
+def _augmentation(strength: Strength, any_orientation: bool, no_gauges: bool) -> Augmentation:
     from embedkit.pretraining import HEAD_TRAINING, PRETRAINING
 
-    strengths = {"pretraining": PRETRAINING, "head-training": HEAD_TRAINING}
-    if strength not in strengths:
-        message = f"no augmentation '{strength}': choose {' or '.join(strengths)}"
-        raise UsageError("unknown-augmentation", message)
-    ranges = replace(strengths[strength], any_orientation=any_orientation)
+    ranges = PRETRAINING if strength == "pretraining" else HEAD_TRAINING
+    ranges = replace(ranges, any_orientation=any_orientation)
     return replace(ranges, gauges=(0, 0)) if no_gauges else ranges
 
 

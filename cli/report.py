@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from embedkit.cli.console import Console
 from embedkit.cli.options import DEFAULT_INDEX, LARGEST_SEED, AsJson, IndexPath, Quiet
+from embedkit.cli.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     from embedkit.indexes import Index
     from embedkit.quality import IssueTable
     from embedkit.report import RegionMap, Report
-
-_MAP_FORMATS = (".svg", ".png", ".html")
 
 
 def report(
@@ -30,7 +29,7 @@ def report(
         list[Path] | None,
         typer.Option("--map", help="Draw a map of the radiographs to a .svg, .png or .html file. Repeatable."),
     ] = None,
-    projection: Annotated[str, typer.Option(help="How the map is made: umap or tsne.")] = "umap",
+    projection: Annotated[Literal["umap", "tsne"], typer.Option(help="How the map is made.")] = "umap",
     issues: Annotated[
         Path | None, typer.Option(help="Star the suspects in this .csv or .parquet file of find-label-issues.")
     ] = None,
@@ -91,11 +90,8 @@ def _check(out: Path | None, tables: Path | None, maps: list[Path]) -> None:
 
     if not (out or tables or maps):
         raise UsageError("nothing-to-do", "name a file to write with --out, --tables or --map")
-    if out and out.suffix != ".html":
-        raise UsageError("output-format", f"{out}: end the name in .html")
-    for path in maps:
-        if path.suffix not in _MAP_FORMATS:
-            raise UsageError("output-format", f"{path}: end the name in .svg, .png or .html")
+    prepare_outputs([out], ".html")
+    prepare_outputs(maps, ".svg", ".png", ".html")
 
 
 def _write_map(path: Path, index: Index, drawn: RegionMap, pictures: int) -> None:

@@ -21,6 +21,7 @@ from embedkit.cli.options import (
     Quiet,
     SpaceName,
 )
+from embedkit.cli.outputs import prepare_outputs
 
 if TYPE_CHECKING:
     from embedkit.indexes import Neighbour
@@ -39,11 +40,8 @@ def similar(
     quiet: Quiet = False,
 ) -> None:
     """Find the radiographs nearest to a file or to an image of the index."""
-    from embedkit.errors import UsageError
-
     console = Console(as_json, quiet)
-    if sheet and sheet.suffix != ".png":
-        raise UsageError("output-format", f"{sheet}: end the name in .png")
+    prepare_outputs([sheet], ".png")
     opened = console.open_index(index)
     row = opened.find(query)
     if row is None:

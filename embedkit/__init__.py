@@ -10,12 +10,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedkit.errors import EmbedkitError, EncoderError, IndexFolderError, RejectedFile, UsageError
 from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
+    __version__: str
     from embedkit.encoder import load_encoder
     from embedkit.indexes import Index, embed
     from embedkit.quality import find_label_issues, rank_label_issues
@@ -41,4 +42,12 @@ __all__ = [
     "rank_label_issues",
 ]
 
-__getattr__ = import_on_use(__name__, _ROOMS)  # torch, FAISS and scikit-learn take seconds
+_import = import_on_use(__name__, _ROOMS)  # torch, FAISS and scikit-learn take seconds
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":  # of the installed package; what reads it takes a tenth of `--help`
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("embedkit")
+    return _import(name)

@@ -19,6 +19,7 @@ from embedkit.errors import EmbedkitError, IndexFolderError
 Put = Callable[[bytes | memoryview], int]
 TEMPORARY_SUFFIX = ".tmp"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -138,10 +139,12 @@ def plain_errors(folder: Path) -> Iterator[None]:
         if error.errno in _FULL:
             reason, advice = (
                 "index-full",
-                "the disk is full; what was committed before is intact. Free space, run again",
+                "the disk is full; what stood there before still does. Free space, run again",
             )
+        elif error.errno in _NO_FOLDER:
+            reason, advice = "index-unwritable", "there is no such folder, and none can be made; name another place"
         elif error.errno in _READ_ONLY:
             reason, advice = "index-read-only", "it cannot be written to; what it holds is intact"
         else:
-            reason, advice = "index-unwritable", f"writing failed ({error.strerror}); what was committed is intact"
+            reason, advice = "index-unwritable", f"writing failed ({error.strerror}); what stood there still does"
         raise IndexFolderError(reason, f"{folder}: {advice}") from error

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_ruff() -> None:
     _run("ruff", "format", "--check", ".")
 
 
+@pytest.mark.slow
 def test_mypy(installed: Path) -> None:
     _run("mypy", "-p", "embedkit", cwd=installed)
 
@@ -66,6 +68,7 @@ def test_the_package_and_its_command_line_import_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_doctests() -> None:
     assert doctest.testmod(embedkit).failed == 0
 
@@ -74,7 +77,10 @@ def test_the_readme_has_two_commands_for_set_up() -> None:
     assert set(read_commands()) == {"demo", "test"}
 
 
-@pytest.mark.parametrize("page", [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))], ids=str)
+PAGES = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
@@ -85,3 +91,24 @@ def test_the_architecture_names_every_room() -> None:
     rooms = [path.parent.name for path in (REPOSITORY / "embedkit").glob("*/__init__.py")] + ["indexes", "cli"]
     for room in rooms:
         assert re.search(rf"\b{room}\b", text), room
+
+
+def test_the_changelog_and_the_citation_are_of_this_version() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, newest, *_ = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", changelog, re.MULTILINE)
+    assert unreleased == ("Unreleased", "")
+    assert newest[0] == project["version"]
+    citation = (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {newest[0]}\ndate-released: {newest[1]}\n" in citation
+
+
+@pytest.mark.parametrize("section", ["a codec", "an encoder", "a source", "a finder"])
+def test_the_files_that_contributors_are_sent_to_are_there(section: str) -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    steps = text.split(f"\n## How to add {section}\n", 1)[1].split("\n## ", 1)[0]
+    paths = re.findall(r"`((?:embedkit|indexes|cli|tests|docs)/[^` ]*)`", steps)
+    assert paths
+    for path in paths:
+        where = REPOSITORY / path
+        assert where.exists() or ("NAME" in path and where.parent.is_dir()), path

@@ -15,6 +15,8 @@ import pytest
 
 from .conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 MEMBERS = ("embedkit/cli/app.py", "embedkit/indexes/index.py", "embedkit/labels/regions.toml", "embedkit/py.typed")
 
 

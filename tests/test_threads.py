@@ -45,6 +45,7 @@ def test_fits_and_whitening_take_one_thread(seen):
     assert blas_threads() == before
 
 
+@pytest.mark.slow
 def test_a_ranking_is_the_same_whatever_threads_there_are():
     rng = np.random.default_rng(0)
     labels = np.arange(3000) % 6

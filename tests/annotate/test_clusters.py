@@ -15,6 +15,7 @@ def crowds(sizes, seed=0):
     return of, (rng.normal(size=(len(sizes), 16))[of] + rng.normal(0, 0.05, (len(of), 16))).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_crowds_are_found_the_largest_first():
     of, vectors = crowds([5, 40, 12])
     found = find_clusters(vectors, 3)

@@ -14,6 +14,8 @@ from embedkit.demo import write_demo_dump
 from embedkit.indexes import Index
 from embedkit.indexes.manifest import read_newest_manifest
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: str | Path, said: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(

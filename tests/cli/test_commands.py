@@ -27,6 +27,8 @@ from embedkit.indexes import Index
 from embedkit.indexes.preparation import prepare_rows
 from embedkit.review import Decisions
 
+pytestmark = pytest.mark.slow
+
 CANARY = b"CANARY^JANE"
 COLUMNS = (
     "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence,"

@@ -13,6 +13,8 @@ import pytest
 from ..export.archive import CANARY, Archive, write_archive
 from .test_commands import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def decided(tmp_path_factory: pytest.TempPathFactory) -> Archive:

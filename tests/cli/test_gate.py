@@ -16,6 +16,8 @@ from embedkit.indexes import Index
 
 from .test_commands import Site, run, site  # noqa: F401 (a fixture)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def head(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811

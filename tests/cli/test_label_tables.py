@@ -16,6 +16,8 @@ from embedkit.review import Decisions
 
 from .test_commands import run
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Site:

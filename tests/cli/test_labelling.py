@@ -19,6 +19,8 @@ from embedkit.review import Decisions
 
 from .test_commands import CANARY, run
 
+pytestmark = pytest.mark.slow
+
 Rows = list[dict[str, str]]
 
 

@@ -32,12 +32,15 @@ COUNT_ROUTES = 'grep ^Ip: /proc/net/snmp | tail -n 1 | cut -d " " -f 13 >"$ROUTE
 """How often something in the namespace tried to reach an address outside of it (OutNoRoutes of RFC 1213)."""
 WRITERS = {"embed", "label", "label-clusters", "review"}
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux"
-    or not shutil.which("unshare")
-    or subprocess.run([*NAMESPACES, "sh", "-c", NO_PASSWD], capture_output=True).returncode != 0,
-    reason="no namespaces: unshare(1) is missing or not allowed",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux"
+        or not shutil.which("unshare")
+        or subprocess.run([*NAMESPACES, "sh", "-c", NO_PASSWD], capture_output=True).returncode != 0,
+        reason="no namespaces: unshare(1) is missing or not allowed",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -70,30 +73,31 @@ def _write_csv(path: Path, rows: list[tuple[str, ...]]) -> None:
 
 
 def _arguments(command: str, site: Site, index: Path, place: Path) -> list[str]:
-    """What makes `command` do its job on a copy of the site's index, writing into `place`."""
+    """What makes `command` do its job on a copy of the site's index; it writes into a folder that is not there yet."""
     images = Index.open(site.index).images
     uid, path = (images[name][0].as_py() for name in ("image_id", "path"))
     _write_csv(place / "table.csv", [("image_id", "region"), (uid, "knee")])
     _write_csv(place / "names.csv", [("cluster", "region"), ("1", "hand")])
     _write_csv(place / "members.csv", [("image_id", "cluster"), (uid, "1")])
+    out = place / "missing" / "out"
     words: dict[str, list[str | Path]] = {
         "embed": [site.dump],
-        "find-label-issues": ["--out", place / "issues.csv", "--out", place / "issues.html"],
-        "select": ["--budget", "4", "--out", place / "selected"],
+        "find-label-issues": ["--out", out / "issues.csv", "--out", out / "issues.html"],
+        "select": ["--budget", "4", "--out", out / "selected"],
         "label": [place / "table.csv"],
-        "cluster": ["--clusters", "3", "--out", place / "clusters"],
+        "cluster": ["--clusters", "3", "--out", out / "clusters"],
         "label-clusters": [place / "names.csv"],
         "review": ["--port", "0"],
-        "export": ["--out", place / "d.csv", "--cohort", place / "c.csv", "--dicom", place / "dicom"],
-        "similar": [path, "--sheet", place / "sheet.png"],
-        "classify": [path, "--out", place / "regions.csv"],
-        "explain": [uid, "--out", place / "why.png"],
-        "gauges": ["--sheet", place / "gauges.png"],
-        "pretrain": ["--out", place / "e.safetensors", "--epochs", "1", "--batch-size", "16", "--view-size", "32"],
-        "evaluate": ["--draws", "0", "--out", place / "evaluation"],
-        "report": ["--out", place / "report.html"],
-        "merge": [site.index, index, "--out", place / "merged"],
-        "demo": [place / "demo", "--images", "60"],
+        "export": ["--out", out / "d.csv", "--cohort", out / "c.csv", "--dicom", out / "dicom"],
+        "similar": [path, "--sheet", out / "sheet.png"],
+        "classify": [path, "--out", out / "regions.csv"],
+        "explain": [uid, "--out", out / "why.png"],
+        "gauges": ["--sheet", out / "gauges.png"],
+        "pretrain": ["--out", out / "e.safetensors", "--epochs", "1", "--batch-size", "16", "--view-size", "32"],
+        "evaluate": ["--draws", "0", "--out", out / "evaluation", "--head-out", out / "heads" / "h.safetensors"],
+        "report": ["--out", out / "report.html", "--tables", out / "tables"],
+        "merge": [site.index, index, "--out", out / "merged"],
+        "demo": [out / "demo", "--images", "60"],
     }
     where = [] if command in ("demo", "merge") else ["--index", index]
     return [command, *map(str, [*words.get(command, []), *where])]

@@ -6,10 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from embedkit.demo import write_demo_dump
 from embedkit.indexes import Index
 
 from .test_commands import run
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_dump_moves_and_goes(tmp_path: Path) -> None:

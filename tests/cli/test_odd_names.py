@@ -7,6 +7,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from embedkit.demo import write_demo_dump
 from embedkit.indexes import Index
 from embedkit.indexes.paths import path_text, text_path
@@ -14,6 +16,8 @@ from embedkit.review import Decisions
 from embedkit.review.originals import Originals
 
 from .test_commands import run
+
+pytestmark = pytest.mark.slow
 
 
 def _rename(dump: Path) -> Path:

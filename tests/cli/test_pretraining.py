@@ -16,6 +16,8 @@ import pytest
 from embedkit.cli.app import _run
 from embedkit.encoder import load_encoder
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--epochs", 1, "--batch-size", 8, "--view-size", 32)
 
 

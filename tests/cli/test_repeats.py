@@ -11,6 +11,8 @@ import pytest
 from ..repeats import KINDS, ORIGINALS, Plate, read_plates
 from .test_commands import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def plates(real_data: Path) -> list[Plate]:

@@ -37,6 +37,7 @@ def test_an_unknown_region_is_a_key_error() -> None:
         draw_radiograph("wing", np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_regions_can_be_told_apart() -> None:
     """The drawing with the most similar edges, mirrored or not, is one of the same region."""
     rng = np.random.default_rng(0)

@@ -55,6 +55,7 @@ def test_labels_come_from_every_source_and_pixels_in_every_syntax(prepared: dict
     assert {fact.photometric for fact in facts} == {"MONOCHROME1", "MONOCHROME2"}
 
 
+@pytest.mark.slow
 def test_all_kinds_of_faults_are_planted(tmp_path: Path) -> None:
     issues = Counter(image.issue for image in write_demo_dump(tmp_path, images=200, seed=0))
     assert set(issues) == {"none", "mislabel", "missing", "out_of_domain", "unusable", "duplicate"}

@@ -113,6 +113,7 @@ def test_what_inflates_beyond_the_limit_is_refused(tools, deflated_meta):
     assert tools.reason(bomb, max_pixel_bytes=1 << 24) == "header-too-large"
 
 
+@pytest.mark.slow
 def test_a_header_of_very_many_elements_is_refused(tools, deflated_meta):
     elements = b"".join(struct.pack("<HH2sH", 9, 0x1000 + i % 0xEFFF, b"LO", 0) for i in range(50_000)) * 3
     assert tools.reason(deflate(elements, deflated_meta)) == "header-too-large"

@@ -50,6 +50,7 @@ def _cosines(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (some * others).sum(1) / np.linalg.norm(some, axis=1) / np.linalg.norm(others, axis=1)
 
 
+@pytest.mark.slow
 def test_a_vector_does_not_depend_on_its_batch(encoder_file: Path, runtime: str) -> None:
     pictures = _pictures(37)
     for precision in _precisions(runtime):
@@ -65,6 +66,7 @@ def test_a_vector_does_not_depend_on_its_batch(encoder_file: Path, runtime: str)
     assert load_encoder(str(encoder_file), runtime=runtime).encode(pictures[:0]).shape == (0, 512)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("input_size", [64, 72])
 def test_runtimes_and_precisions_agree(encoder_file: Path, runtime: str, input_size: int) -> None:
     weights = read_encoder(str(encoder_file))
@@ -82,6 +84,7 @@ def test_the_shipped_encoder_agrees_with_fp32_on_each_real_picture(real_data: Pa
         assert _cosines(exact, load_encoder("simclr", precision, runtime).encode(pictures)).min() > 0.999
 
 
+@pytest.mark.slow
 def test_encoding_needs_no_torch() -> None:
     if not _runs_openvino():
         pytest.skip("OpenVINO is used on x86-64 Linux")
@@ -94,6 +97,7 @@ def test_encoding_needs_no_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_a_colour_checkpoint_gives_the_vectors_of_three_equal_channels(tmp_path: Path) -> None:
     torch.manual_seed(0)
     colour = resnet18(weights=None)
@@ -109,6 +113,7 @@ def test_a_colour_checkpoint_gives_the_vectors_of_three_equal_channels(tmp_path:
     assert np.allclose(encoder.encode(pictures), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_torchvisions_imagenet_weights_are_loaded_by_its_own_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +166,7 @@ def test_weights_that_numpy_does_not_have_are_refused(tmp_path: Path) -> None:
         load_encoder(str(tmp_path / "half.safetensors"))
 
 
+@pytest.mark.slow
 def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "_processor", lambda: {"vendor_id": {"GenuineIntel"}, "flags": {"avx2"}})
     monkeypatch.setattr(encoding, "_has_gpu", lambda: False)
@@ -179,6 +185,7 @@ def test_what_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         load_encoder(runtime="openvino")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("vendor", "flags", "openvino", "torch_cpu"),
     [

@@ -42,6 +42,7 @@ def test_the_views_are_the_picture_its_mirror_image_and_two_sizes() -> None:
     assert areas == pytest.approx([1.12**2, 0.9**2], rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["auto", "torch-cpu"])
 def test_views_of_a_shipped_encoder_resemble_its_vectors_and_do_not_mix_with_them(
     pictures: Pictures, runtime: str
@@ -62,6 +63,7 @@ def test_every_shipped_encoder_has_its_views() -> None:
     assert len({read_encoder(name).sha256 for name in names}) == len(names)
 
 
+@pytest.mark.slow
 def test_an_encoder_trained_from_one_with_views_looks_once(pictures: Pictures, tmp_path: Path) -> None:
     settings = PretrainingSettings(epochs=1, batch_size=3, view_size=32, start="simclr-views")
     trained = pretrain(TrainingSet.unlabelled(pictures), settings, tmp_path / "checkpoint")

@@ -33,6 +33,7 @@ def index():
     return SimpleNamespace(images=images, pictures=lambda rows: pictures[np.asarray(rows)])
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_what_can_be_seen_and_repeats_nothing(index, tmp_path):
     rows, others = np.arange(0, 20), np.arange(20, 40)
     steps = []
@@ -55,6 +56,7 @@ def test_it_learns_to_tell_what_can_be_seen_and_repeats_nothing(index, tmp_path)
     assert all(path.suffix == ".json" for path in (tmp_path / "baseline").iterdir())
 
 
+@pytest.mark.slow
 def test_a_draw_that_was_stopped_goes_on(index, tmp_path):
     rows, others = np.arange(0, 16), np.arange(20, 40)
     whole = SupervisedBaseline(index, tmp_path / "whole", SMALL)(rows, rows % 2, others)

@@ -133,6 +133,7 @@ def test_labels_that_are_not_there_and_regions_of_few_patients_are_left_out(arch
         evaluate(archive.labels, {"simclr": archive.spaces["simclr"][:5]}, archive.patients)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(archive):
     one, two = (evaluate(archive.labels, archive.spaces, archive.patients, settings=QUICK) for _ in range(2))
     assert one.scores == two.scores

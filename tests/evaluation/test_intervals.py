@@ -80,6 +80,7 @@ def test_the_calibration_error_is_that_of_a_loop(seed, count):
     assert 0 <= found.low <= found.value <= found.high
 
 
+@pytest.mark.slow
 def test_honest_confidence_has_a_small_error_and_bins_on_the_diagonal():
     rng = np.random.default_rng(0)
     confidence = rng.uniform(0.3, 1, 20_000).astype(np.float32)

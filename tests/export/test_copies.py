@@ -127,6 +127,7 @@ def test_earlier_changes_and_parts_of_the_old_region_are_kept_as_they_were(tmp_p
     assert prior.PrimaryAnatomicStructureSequence[0].CodeValue == "T-12730"
 
 
+@pytest.mark.slow
 def test_copies_are_embedded_with_the_corrected_region(archive: Archive, tmp_path: Path) -> None:
     regions = ("foot", "pelvis/hip", "cervical spine", "hand", "elbow", "chest", "rib")
     for number, region in enumerate(regions, start=1):

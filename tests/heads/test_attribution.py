@@ -85,6 +85,7 @@ def enlarge(values):
     return functional.interpolate(values[None, None], size=(256, 256), mode="bilinear")[0, 0].detach().numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("region", ["foot", "knee"])
 def test_maps_are_those_of_the_definition(explainer, backbone, head, pictures, region):
     found = explainer.explain(pictures, region)
@@ -97,6 +98,7 @@ def test_maps_are_those_of_the_definition(explainer, backbone, head, pictures, r
         np.testing.assert_allclose(found.guided[number], expected, atol=1e-3 * float(expected.max()))
 
 
+@pytest.mark.slow
 def test_the_likeliest_region_is_explained_with_the_heads_own_probability(explainer, backbone, head, pictures):
     found = explainer.explain(pictures)
     with torch.no_grad():
@@ -106,6 +108,7 @@ def test_the_likeliest_region_is_explained_with_the_heads_own_probability(explai
     np.testing.assert_allclose(found.probability, probabilities.max(axis=1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_picture_gives_the_same_maps_and_leaves_no_hooks(explainer, pictures):
     first, again = explainer.explain(pictures), explainer.explain(pictures)
     assert np.array_equal(first.heat, again.heat)
@@ -114,6 +117,7 @@ def test_the_same_picture_gives_the_same_maps_and_leaves_no_hooks(explainer, pic
     assert not any(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks for module in modules)
 
 
+@pytest.mark.slow
 def test_the_backbone_is_left_as_it_was(backbone, head, pictures):
     before = [module.inplace for module in backbone.modules() if isinstance(module, nn.ReLU)]
     Explainer(backbone, CONFIG, head).explain(pictures[:1])
@@ -121,6 +125,7 @@ def test_the_backbone_is_left_as_it_was(backbone, head, pictures):
     assert all(parameter.requires_grad for parameter in backbone.parameters())
 
 
+@pytest.mark.slow
 def test_many_pictures_are_explained_in_parts(explainer, pictures):
     many = np.concatenate([pictures] * 12)
     found = explainer.explain(many, "hand")

@@ -43,6 +43,7 @@ def shards(dump: Path) -> int:
     return len(read_newest_manifest(dump.parent / "index").shards)
 
 
+@pytest.mark.slow
 def test_a_file_that_timed_out_is_tried_again_only_with_more_time(dump: Path) -> None:
     (dump / "a.png").unlink()
     report = run(dump, timeout_s=0.01)
@@ -59,6 +60,7 @@ def test_a_file_that_timed_out_is_tried_again_only_with_more_time(dump: Path) ->
     assert (report.images, dict(report.rejected), report.given_up) == (1, {}, 0)
 
 
+@pytest.mark.slow
 def test_a_file_that_timed_out_is_tried_again_when_it_changes(dump: Path) -> None:
     (dump / "a.png").unlink()
     assert run(dump, timeout_s=0.01).rejected == {"decoder-timeout": 1}
@@ -66,6 +68,7 @@ def test_a_file_that_timed_out_is_tried_again_when_it_changes(dump: Path) -> Non
     assert run(dump, timeout_s=5).images == 1
 
 
+@pytest.mark.slow
 def test_a_file_without_memory_is_tried_again_only_with_more_of_it(dump: Path) -> None:
     for given_up in (0, 1):
         report = run(dump, memory_bytes=1 << 23)

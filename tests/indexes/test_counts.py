@@ -80,6 +80,7 @@ def test_it_is_said_in_words(report: EmbedReport, tmp_path: Path, capsys: pytest
             assert row in rows
 
 
+@pytest.mark.slow
 def test_what_is_noted_is_noted_of_images(tmp_path: Path, run: Embed) -> None:
     write_demo_dump(tmp_path / "demo", images=1)
     contents = [found.path.read_bytes() for found in find_files([tmp_path / "demo" / "dump"])]

@@ -74,6 +74,7 @@ def assert_same(index: Path, unbroken: Path) -> None:
     assert verify(index) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pool", "kills_wanted", "pictures"), [("workers", 6, 9), ("serial", 50, 14)])
 def test_killed_at_random_and_resumed_it_ends_with_the_same_bytes(
     folder: Path, embedder: Embedder, pool: str, kills_wanted: int, pictures: int
@@ -96,6 +97,7 @@ def test_killed_at_random_and_resumed_it_ends_with_the_same_bytes(
         finished += 1
 
 
+@pytest.mark.slow
 def test_killed_before_every_single_write_it_ends_with_the_same_bytes(folder: Path, embedder: Embedder) -> None:
     dump, unbroken = write_dump(folder / "dump", 5), folder / "unbroken"
     assert embedder.run(dump, unbroken) == 0

@@ -37,6 +37,7 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path, run: Embed, monkeypa
     assert list((tmp_path / "index").glob("manifest-*.json")) == manifests
 
 
+@pytest.mark.slow
 def test_changed_new_and_vanished_files_are_told_apart(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 6)
     run()
@@ -51,6 +52,7 @@ def test_changed_new_and_vanished_files_are_told_apart(tmp_path: Path, run: Embe
     assert run().vanished == ()
 
 
+@pytest.mark.slow
 def test_files_of_other_sources_have_not_vanished(tmp_path: Path, run: Embed) -> None:
     one, other = write_dump(tmp_path / "dump", 3), write_dump(tmp_path / "dump2", 3, first_seed=50)
     run([one])
@@ -58,6 +60,7 @@ def test_files_of_other_sources_have_not_vanished(tmp_path: Path, run: Embed) ->
     assert (report.vanished, report.images) == ((), 6)
 
 
+@pytest.mark.slow
 def test_a_touched_file_is_unchanged_and_its_time_is_refreshed(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 2)
     run()
@@ -69,6 +72,7 @@ def test_a_touched_file_is_unchanged_and_its_time_is_refreshed(tmp_path: Path, r
     assert index.images["mtime_ns"][row].as_py() == path.stat().st_mtime_ns
 
 
+@pytest.mark.slow
 def test_equal_files_are_one_image_and_the_copy_steps_in_when_the_first_goes(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 3)
     (dump / "a_copy.png").write_bytes((dump / "study1/001.png").read_bytes())
@@ -92,6 +96,7 @@ def test_a_new_encoder_gets_its_vectors_without_the_files(tmp_path: Path, run: E
     assert moved.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("written", "read"), [(2, 2), (3, 3), (64, 64), (64, 2)])
 def test_some_vectors_are_those_rows_of_all(
     tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch, written: int, read: int
@@ -107,6 +112,7 @@ def test_some_vectors_are_those_rows_of_all(
         assert index.similar(image_id, k=9) == index.similar(vector, k=10)[1:]
 
 
+@pytest.mark.slow
 def test_a_space_that_was_left_out_is_completed_later(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 3)
     both = (TinyEncoder(), TinyEncoder("other", 7))

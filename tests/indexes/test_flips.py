@@ -48,6 +48,7 @@ def flip(path: Path, place: int) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+@pytest.mark.slow
 def test_no_flipped_byte_crashes_or_changes_an_answer(tmp_path: Path, run: Embed) -> None:
     write_dump(tmp_path / "dump", 6)
     run(labels=label_by_path)
@@ -225,6 +226,7 @@ def test_a_table_of_somebody_else_does_no_harm(
     assert opened.find(truth["image_id"][2]) == 2
 
 
+@pytest.mark.slow
 def test_a_faiss_file_of_somebody_else_does_no_harm(tmp_path: Path, run: Embed) -> None:
     """Every byte of its head is set to several values, and the manifest's checksum with it."""
     write_dump(tmp_path / "dump", 5)

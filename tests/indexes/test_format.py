@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from embedkit.indexes import Index
 from embedkit.indexes.checked_files import NOTE_NAME
@@ -53,6 +54,7 @@ def test_every_file_and_every_key_of_the_manifest_is_documented(tmp_path: Path, 
     assert {(key, name) for key, names in inner.items() for name in names if f"`{name}`" not in keys[key]} == set()
 
 
+@pytest.mark.slow
 def test_files_are_what_the_document_says(tmp_path: Path, run: Embed) -> None:
     write_dump(tmp_path / "dump", 5)
     run(labels=label_by_path)

@@ -126,6 +126,7 @@ def test_only_what_a_change_touches_is_searched_again(monkeypatch: pytest.Monkey
     assert_true(fewer, store.vectors, 20)
 
 
+@pytest.mark.slow
 def test_tiles_find_nearly_all_and_say_how_much() -> None:
     store = Store(6000, dimension=16)
     search, told = NearestOfAll(unit(store.vectors), 10, exact_below=1000), []
@@ -176,6 +177,7 @@ def test_a_gpu_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert_true(found, store.vectors, 20)
 
 
+@pytest.mark.slow
 def test_the_graph_of_an_index_is_kept_and_made_good(tmp_path: Path, run: Embed) -> None:
     write_dump(tmp_path / "dump", 30)
     run()
@@ -195,6 +197,7 @@ def test_the_graph_of_an_index_is_kept_and_made_good(tmp_path: Path, run: Embed)
     np.testing.assert_array_equal(Index.open(tmp_path / "index").neighbour_graph(k=3).rows, kept.rows[:, :3])
 
 
+@pytest.mark.slow
 def test_the_graph_is_read_and_not_made_where_it_fits(
     tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

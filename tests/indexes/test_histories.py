@@ -45,6 +45,7 @@ def content(index: Path) -> tuple[object, ...]:
     return opened.images.to_pydict(), opened.rejected.to_pydict(), opened.vectors().tobytes(), pictures, graph
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(CHANGE, max_size=4), min_size=1, max_size=4))
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_sequence_of_changes_ends_with_a_fresh_index(

@@ -79,6 +79,7 @@ def assert_found(index: Index) -> None:
         assert index.find(Path(path)) == (paths.index(path) if path in paths else None)
 
 
+@pytest.mark.slow
 @given(st.lists(FILES, min_size=1, max_size=4), st.booleans())
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_mapped_table_is_the_one_that_is_made(
@@ -108,6 +109,7 @@ def test_a_mapped_table_is_the_one_that_is_made(
     assert "hand" not in index.header_regions.to_pylist()
 
 
+@pytest.mark.slow
 def test_the_table_follows_every_change(tmp_path: Path, run: Embed) -> None:
     dump, folder = write_dump(tmp_path / "dump", 7), tmp_path / "index"
 

@@ -46,6 +46,7 @@ def regions(index: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_labels_are_laid_over_and_kept_by_later_runs(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 5)
     run(labels=label_by_path)

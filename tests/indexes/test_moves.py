@@ -45,6 +45,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a_dump", "z_dump", "dump/study0/deeper"])
 def test_a_dump_that_moved_takes_its_rows_along(tmp_path: Path, run: Embed, name: str) -> None:
     dump = write_dump(tmp_path / "dump", 6)
@@ -111,6 +112,7 @@ def test_a_folder_that_cannot_be_looked_into_may_hold_the_file(
     assert run([copy]).moved == {}
 
 
+@pytest.mark.slow
 def test_a_move_is_undone_by_moving_back(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 3)
     run(labels=knee)

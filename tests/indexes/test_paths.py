@@ -85,6 +85,7 @@ def test_every_file_is_an_image_of_its_own_and_is_found_by_its_name(tmp_path: Pa
     assert (again.unchanged, again.new, again.moved, again.vanished) == (12, 0, {}, ())
 
 
+@pytest.mark.slow
 def test_files_of_odd_names_move_and_are_forgotten(tmp_path: Path, run: Embed, dump: Path) -> None:
     run()
     moved = dump.rename(tmp_path / of(rb"moved\xe9"))

@@ -13,6 +13,7 @@ from embedkit.indexes import EmbedSettings, Index, embed
 from .conftest import TinyEncoder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of address space is Linux's")
 @pytest.mark.parametrize("memory_bytes", [0, 1 << 19, 1 << 21, 1 << 22])
 def test_no_file_is_called_damaged_for_want_of_memory(memory_bytes: int, tmp_path: Path) -> None:

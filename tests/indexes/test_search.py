@@ -63,6 +63,7 @@ def test_fewer_vectors_than_asked_for_are_filled_up() -> None:
     assert cosines[0, 3:].tolist() == [-1, -1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exact_below", [10_000, 100])
 def test_fit_changes_an_earlier_index_by_what_came_and_went(exact_below: int) -> None:
     store = Store(3000)
@@ -75,6 +76,7 @@ def test_fit_changes_an_earlier_index_by_what_came_and_went(exact_below: int) ->
     np.testing.assert_array_equal(changed.ids, after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3000, 6000])
 def test_inverted_lists_find_nearly_all(count: int) -> None:
     store, ids = Store(count), np.arange(count)
@@ -216,6 +218,7 @@ def test_unknown_images_and_spaces_are_named(tmp_path: Path, run: Embed) -> None
         assert caught.value.reason == reason
 
 
+@pytest.mark.slow
 def test_an_outdated_or_lost_faiss_file_is_made_good_when_the_index_is_opened(tmp_path: Path, run: Embed) -> None:
     dump = write_dump(tmp_path / "dump", 8)
     run()
@@ -253,6 +256,7 @@ def test_the_blas_of_faiss_knows_the_processor() -> None:
     assert "Prescott" not in done.stdout
 
 
+@pytest.mark.slow
 def test_torch_and_faiss_compute_side_by_side() -> None:
     import torch
 

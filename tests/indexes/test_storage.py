@@ -31,6 +31,7 @@ def assert_refused(run: Embed, reason: str, index: Path) -> None:
     assert str(index) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, run: Embed, mount: Mount) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

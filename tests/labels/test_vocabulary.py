@@ -115,6 +115,7 @@ def test_it_travels_between_processes() -> None:
     assert pickle.loads(pickle.dumps(VOCABULARY)) == VOCABULARY
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_maps_to_a_region_or_to_nothing(text: str) -> None:
     assert VOCABULARY.region_of_spelling(text) in {"", *VOCABULARY.names}

@@ -34,6 +34,7 @@ def _gradients(network: nn.Module) -> list[torch.Tensor]:
     return [p.grad for p in network.parameters() if p.grad is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1, 5, 16, 40])
 def test_cached_gradients_equal_those_of_one_large_graph(chunk: int) -> None:
     views = torch.rand(16, 1, 8, 8, dtype=torch.float64)
@@ -66,6 +67,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_two_processes_have_the_loss_and_the_gradients_of_one(tmp_path: Path) -> None:
     script = Path(__file__).with_name("training_process.py")

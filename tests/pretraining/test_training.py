@@ -27,6 +27,8 @@ from embedkit.pretraining.methods import METHODS, build_method
 
 from .training_process import SETTINGS, make_set
 
+pytestmark = pytest.mark.slow
+
 
 def _same(one: Pretrained, other: Pretrained) -> bool:
     state = other.method.state_dict()

@@ -52,6 +52,7 @@ def with_columns(index, **columns):
     return index
 
 
+@pytest.mark.slow
 def test_a_study_that_contradicts_itself_is_listed_once_with_the_other_image():
     archive = Archive(5)
     plain = [
@@ -80,6 +81,7 @@ def test_a_study_that_contradicts_itself_is_listed_once_with_the_other_image():
     assert "study-conflict" not in [kind for kind, row in kinds if row == other]
 
 
+@pytest.mark.slow
 def test_a_header_that_contradicts_itself_is_listed(archive):
     issues = find_label_issues(archive.index)
     assert issues.counts["header-conflict"] == 0

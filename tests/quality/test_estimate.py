@@ -16,6 +16,7 @@ def estimate_from(ranking, settled=None):
     return estimate_errors(ranking.score, settled, ranking.disagreement)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_in_nine_of_ten_archives():
     covered = []
     for seed in range(20):

@@ -20,6 +20,7 @@ def small(pictures):
     return np.stack([shrink(picture, THUMBNAIL) for picture in pictures])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [1000, 0], ids=["alone", "in worker processes"])
 def test_a_survey_looks_at_every_picture_once(few, monkeypatch):
     monkeypatch.setattr(pictures_module, "_FEW", few)

@@ -21,6 +21,7 @@ def blur(vectors, seed):
     return (vectors @ rng.normal(size=(24, 24)) / 5 + rng.normal(0, 2.0, vectors.shape)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_two_spaces_know_more_than_either():
     gain = []
     for seed in range(4):
@@ -64,6 +65,7 @@ def index_of(**encoders):
     return SimpleNamespace(spaces=spaces, space_name=name_space)
 
 
+@pytest.mark.slow
 def test_spaces_of_encoders_that_may_have_seen_labels_are_left_out_unless_named():
     shipped = {name: read_encoder(name).sha256 for name in ("simclr", "byol", "supcon")}
     index = index_of(**shipped, own="0" * 64)

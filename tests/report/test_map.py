@@ -32,6 +32,7 @@ def read_data(page):
     return json.loads(text)
 
 
+@pytest.mark.slow
 def test_suspects_above_the_score_get_a_star_and_missing_labels_a_suggestion(index, tmp_path):
     entries = [
         (1, "mislabelled", "knee", 0.9),
@@ -51,6 +52,7 @@ def test_suspects_above_the_score_get_a_star_and_missing_labels_a_suggestion(ind
     assert [drawn.findings[row].starred for row in (1, 3, 8)] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_every_frame_of_a_suspect_file_gets_the_star(tmp_path):
     index = MapIndex()
     frames = [f"1.2.826.1#{frame}" for frame in (1, 2)] + index.images["image_id"].to_pylist()[2:]
@@ -60,6 +62,7 @@ def test_every_frame_of_a_suspect_file_gets_the_star(tmp_path):
     assert set(make_map(index, projection="tsne", issues=issues).findings) == {0, 1}
 
 
+@pytest.mark.slow
 def test_labels_that_differ_from_the_headers_are_corrected(index):
     corrected = MapIndex()
     was = corrected.images["region"].to_pylist()
@@ -69,6 +72,7 @@ def test_labels_that_differ_from_the_headers_are_corrected(index):
     assert make_map(index, projection="tsne").findings == {}
 
 
+@pytest.mark.slow
 def test_what_was_decided_on_is_no_suspect_and_what_was_corrected_is_so_first(tmp_path):
     corrected = MapIndex()
     was = corrected.images["region"].to_pylist()

@@ -54,6 +54,7 @@ def press(page, *keys):
     ActionChains(page).send_keys(*keys).perform()
 
 
+@pytest.mark.slow
 def test_hovering_shows_the_radiograph_under_the_pointer(page):
     for point in (0, 1, 20, 50):
         hover(page, point)
@@ -78,6 +79,7 @@ def test_a_point_without_a_picture_says_so(page):
     assert "no picture" in page.find_element("css selector", "#card .issue").text
 
 
+@pytest.mark.slow
 def test_the_wheel_zooms_about_the_pointer_and_dragging_pans(page):
     from selenium.webdriver import ActionChains
 

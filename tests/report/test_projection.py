@@ -13,6 +13,7 @@ def neighbours_alike(points, true):
     return float(np.mean(true[apart.argmin(axis=1)] == true))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("projection", ["umap", "tsne"])
 def test_images_of_a_region_lie_together_and_the_seed_fixes_the_map(projection):
     index = MapIndex(120)
@@ -23,6 +24,7 @@ def test_images_of_a_region_lie_together_and_the_seed_fixes_the_map(projection):
     assert np.array_equal(points, project(index.vectors(), projection, seed=3))
 
 
+@pytest.mark.slow
 def test_beyond_the_sample_an_image_goes_where_its_neighbours_are():
     index, told = MapIndex(150), []
     points = project(index.vectors(), "tsne", fitted=60, on_progress=lambda done, of: told.append((done, of)))
@@ -30,6 +32,7 @@ def test_beyond_the_sample_an_image_goes_where_its_neighbours_are():
     assert told == [(0, 150), (60, 150), (150, 150)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9, 16])
 @pytest.mark.parametrize("projection", ["umap", "tsne"])
 def test_few_images_are_a_map_too(count, projection):
@@ -38,6 +41,7 @@ def test_few_images_are_a_map_too(count, projection):
     assert np.isfinite(points).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("projection", ["umap", "tsne"])
 def test_images_all_alike_are_a_map_too(projection):
     assert np.isfinite(project(np.ones((30, 8), np.float32), projection)).all()

@@ -238,6 +238,7 @@ def test_the_command_writes_page_tables_and_map(small_index, tmp_path):
     assert "not-an-image" in page
 
 
+@pytest.mark.slow
 def test_the_command_reads_decisions(small_index, tmp_path):
     ids = Index.open(small_index).images["image_id"].to_pylist()
     with Decisions.open(small_index) as decisions:

@@ -18,6 +18,8 @@ from embedkit.review import Decisions, ReviewSettings, serve_review
 
 from .conftest import CANARY, Client, Server, Site, sign_in
 
+pytestmark = pytest.mark.slow
+
 PATHS = ("/", "/review.js", "/api/queue", "/api/state", "/api/details/0", "/picture/0", "/radiograph/0", "/no-such")
 
 

@@ -59,6 +59,7 @@ def change(folder: Path, *statements: str) -> None:
             other.execute(sql)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bit", [0x01, 0x10, 0xFF])
 def test_no_flipped_byte_changes_a_decision_without_a_word(tmp_path: Path, bit: int) -> None:
     truth = record(tmp_path, 120)
@@ -98,6 +99,7 @@ def test_a_writer_goes_on_behind_no_damage(tmp_path: Path) -> None:
     assert refusals > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statements", "named"),
     [
@@ -225,6 +227,7 @@ def test_a_backup_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     assert len(read(tmp_path)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 30])
 def test_a_database_of_version_1_gets_its_checksums_and_keeps_every_decision(tmp_path: Path, count: int) -> None:
     path = write_first_version(tmp_path, count)
@@ -271,6 +274,7 @@ def test_one_who_reads_while_another_upgrades_goes_on(tmp_path: Path) -> None:
         assert reader.history()[:9] == before
 
 
+@pytest.mark.slow
 def test_two_that_upgrade_at_once_both_get_it_done(tmp_path: Path) -> None:
     write_first_version(tmp_path, 200)
     code = f"from embedkit.review import Decisions; d = Decisions.open({str(tmp_path)!r}); d.record('1', 'x', 'skip')"

@@ -124,6 +124,7 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.slow
 def test_many_reviewers_write_at_once(tmp_path: Path) -> None:
     def work(name: str) -> None:
         with Decisions.open(tmp_path) as decisions:  # the first ones race for making the table, too
@@ -204,6 +205,7 @@ def test_without_an_index_there_is_nothing_to_decide_on(tmp_path: Path) -> None:
     assert refused.value.reason == "index-absent"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     code = f"""
 import resource, signal
@@ -227,6 +229,7 @@ except IndexFolderError as error:
         decisions.record("after", "anna", "skip")
 
 
+@pytest.mark.slow
 def test_kill_9_loses_no_decision_that_was_acknowledged(tmp_path: Path) -> None:
     code = f"""
 import sys

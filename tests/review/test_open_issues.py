@@ -30,6 +30,7 @@ def decide(archive, row, region, reviewer="anna"):
     return Decision(number, image_id, reviewer, time, verdict, region if verdict == "relabel" else "", prior, "")
 
 
+@pytest.mark.slow
 def test_settled_images_are_left_out_and_sharpen_the_others(archive):
     settled = [int(row) for row in (*archive.wrong[:5], *archive.foreign[:3])]
     decisions = [decide(archive, row, archive.region[row] if row in archive.wrong else "") for row in settled]
@@ -59,6 +60,7 @@ def test_every_image_is_listed_as_settled_on_request(archive):
     assert (rows[right]["score"], rows[right]["issue"]) == (0, "none")
 
 
+@pytest.mark.slow
 def test_where_reviewers_disagree_or_nobody_has_decided_nothing_changes(archive):
     row = int(archive.wrong[0])
     plain = find_label_issues(archive.index)
@@ -76,6 +78,7 @@ def run(*arguments):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_command_heeds_the_decisions_of_the_index(tmp_path):
     for number in range(6):
         write_picture(tmp_path / "dump" / ("hand", "knee")[number % 2] / f"{number}.png", number)

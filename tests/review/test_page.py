@@ -115,6 +115,7 @@ def decide_by_every_key(page: Page, number: int) -> tuple[str, str, str]:
     return image, VERDICTS[key], {"a": suggested, "r": "forearm"}.get(key, "")
 
 
+@pytest.mark.slow
 def test_twenty_decisions_undo_reload_a_killed_server_and_a_second_reader(site: Site, page: Page) -> None:
     with Server(site, "--reviewer", "anna", "--reviewer", "ben") as server:
         port = server.place.port
@@ -161,6 +162,7 @@ def test_twenty_decisions_undo_reload_a_killed_server_and_a_second_reader(site: 
     assert not [entry for entry in page.driver.get_log("browser") if "Content Security" in entry["message"]]
 
 
+@pytest.mark.slow
 def test_two_reviewers_in_one_browser_save_each_under_their_own_name(site: Site, page: Page) -> None:
     with Server(site, "--reviewer", "anna", "--reviewer", "ben müller/x") as server:
         names = ("anna", "ben müller/x")
@@ -217,6 +219,7 @@ def brightness(page: Page) -> float:
     )
 
 
+@pytest.mark.slow
 def test_viewing_filters_and_help_by_keyboard(site: Site, page: Page) -> None:
     with Server(site, "--reviewer", "anna") as server:
         page.resize(1920, 1080)
@@ -262,6 +265,7 @@ def test_viewing_filters_and_help_by_keyboard(site: Site, page: Page) -> None:
         assert page.run("return document.activeElement.id") == "show"
 
 
+@pytest.mark.slow
 def test_what_a_header_says_is_text_and_nothing_else(site: Site, page: Page) -> None:
     images = Index.open(site.index).images
     uid = images["image_id"][images["given"].to_pylist().index(NASTY)].as_py()

@@ -142,6 +142,7 @@ def test_the_radiograph_is_the_original_at_full_size_and_depth(site: Site, serve
         assert len(np.unique(levels)) > 256 or len(np.unique(grey)) < 20
 
 
+@pytest.mark.slow
 def test_where_the_original_is_gone_or_changed_the_stored_picture_is_shown(tmp_path: Path) -> None:
     write_demo_dump(tmp_path / "old", images=4)
     embed([tmp_path / "old"], tmp_path / "index", encoders=[TinyEncoder()], settings=EmbedSettings(workers=1))

@@ -19,6 +19,7 @@ from ..quality.conftest import Archive
 from .conftest import Site
 
 
+@pytest.mark.slow
 def test_an_image_comes_once_with_all_its_issues_and_doubted_labels_first(whole_site: Site) -> None:
     index = Index.open(whole_site.index)
     issues = find_label_issues(index)
@@ -34,6 +35,7 @@ def test_an_image_comes_once_with_all_its_issues_and_doubted_labels_first(whole_
     assert doubted == sorted(doubted, reverse=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_file_of_suspects_is_read_as_it_was_written(whole_site: Site, tmp_path: Path, suffix: str) -> None:
     index = Index.open(whole_site.index)
@@ -57,6 +59,7 @@ def test_what_is_no_file_of_suspects_is_refused(whole_site: Site, tmp_path: Path
     assert refused.value.reason == "issues-unreadable"
 
 
+@pytest.mark.slow
 def test_what_was_decided_is_left_out_and_what_was_agreed_on_is_believed(site: Site) -> None:
     before = rank_suspects(site.index)
     with Decisions.open(site.index) as decisions:
@@ -73,6 +76,7 @@ def test_what_was_decided_is_left_out_and_what_was_agreed_on_is_believed(site: S
     assert corrected.images.drop(["region"]).equals(index.images.drop(["region"]))
 
 
+@pytest.mark.slow
 def test_the_rest_is_ranked_again_after_ten_decisions_in_a_process_of_its_own(site: Site) -> None:
     ranked: SimpleQueue[list[Suspect]] = SimpleQueue()
     images = Index.open(site.index).images["image_id"].to_pylist()
@@ -101,6 +105,7 @@ def test_a_suspicion_is_told_in_words() -> None:
     assert explain(Suspect("1", ("unusable",)), "elbow", []) == ["The picture seems to show nothing."]
 
 
+@pytest.mark.slow
 def test_an_expert_who_reads_the_first_suspects_mends_most_labels() -> None:
     """An expert who knows the truth, and 1.3 times as many looks as there are wrong labels; ranked again every ten."""
     archive = Archive()

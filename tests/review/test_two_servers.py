@@ -6,6 +6,8 @@ import signal
 import threading
 from contextlib import ExitStack
 
+import pytest
+
 from embedkit.review import Decisions
 
 from .conftest import Server, Site, sign_in
@@ -14,6 +16,7 @@ DECISIONS = 40
 """Of each reviewer; every tenth begins a new ranking."""
 
 
+@pytest.mark.slow
 def test_two_servers_that_rank_again_and_end_lose_no_decision(site: Site) -> None:
     saved: list[tuple[str, int]] = []
     with ExitStack() as stack:

@@ -60,6 +60,7 @@ def test_a_worker_keeps_the_memory_of_one_item_for_the_next(functions):
     assert last < 200, first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_misdeed_costs_one_item(functions, tmp_path, workers):
     expected = {

@@ -125,6 +125,7 @@ def test_scales_that_do_not_fit_are_not_joined() -> None:
         join_scales(np.zeros((8, 8), np.float32), np.zeros((4, 5), np.float32))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     rows=st.integers(130, 170),

@@ -27,6 +27,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_no_kernel_looks_outside_its_arrays(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     """In a process and with a cache of their own: what is compiled so is slower, and must not be found by others."""
     (folder,) = codecs.__path__

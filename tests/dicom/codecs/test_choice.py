@@ -57,6 +57,7 @@ def test_library_means_nothing_of_our_own(tools, monkeypatch, number):
     assert read.frames[0].shape == (150, 140)
 
 
+@pytest.mark.slow
 def test_library_loads_no_compiler(tools, tmp_path):
     file = tmp_path / "a.dcm"
     file.write_bytes(tools.dicom(np.random.default_rng(0).integers(0, 4096, (3000, 2500), np.uint16), JPEG + "80", 12))

@@ -45,6 +45,7 @@ def fresh(monkeypatch):
         monkeypatch.setattr(module, "DECODER", replace(module.DECODER))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("module", [jpeg_ls, jpeg_lossless])
 @pytest.mark.parametrize("side", [300, 3000])
@@ -97,6 +98,7 @@ def test_where_it_cannot_be_had_the_other_decoder_goes_on(module, monkeypatch):
     np.testing.assert_array_equal(decode_codestream(encoded, read_codestream(encoded), Wanted()), picture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_two_processes_may_compile_it_at_once_and_neither_says_a_word(name, tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}

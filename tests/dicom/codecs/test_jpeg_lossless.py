@@ -90,6 +90,7 @@ def test_files_of_another_toolkit(tools, tmp_path: Path, options):
         assert_as_libjpeg(bytes(next(generate_frames(dcmread(written).PixelData, number_of_frames=1))), frame)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     name=st.sampled_from(["noise", "grainy", "steps", "specks", "long"]),
