@@ -30,6 +30,7 @@ from embedkit.cli.info import info
 from embedkit.cli.label import label
 from embedkit.cli.label_clusters import label_clusters
 from embedkit.cli.merge import merge
+from embedkit.cli.migrate import migrate
 from embedkit.cli.pretrain import pretrain
 from embedkit.cli.report import report
 from embedkit.cli.review import review
@@ -69,6 +70,7 @@ for command in (
     report,
     info,
     merge,
+    migrate,
     verify,
     demo,
 ):

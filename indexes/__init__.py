@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from embedkit.indexes.labelling import AddedLabels, LabelReport, add_labels, label_images
     from embedkit.indexes.manifest import Space
     from embedkit.indexes.merging import MergeReport, merge
+    from embedkit.indexes.migration import MigrationReport, migrate
     from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
     from embedkit.indexes.progress import EmbedReport
     from embedkit.indexes.reasons import REASONS
@@ -31,6 +32,7 @@ _MODULES = {
     "LabelReport": "labelling",
     "LabelSource": "overlay",
     "MergeReport": "merging",
+    "MigrationReport": "migration",
     "Neighbour": "index",
     "Space": "manifest",
     "add_labels": "labelling",
@@ -38,6 +40,7 @@ _MODULES = {
     "label_images": "labelling",
     "labels_from_folders": "overlay",
     "merge": "merging",
+    "migrate": "migration",
     "read_image_ids": "training",
     "repair": "repairing",
     "training_set": "training",
@@ -56,6 +59,7 @@ __all__ = [
     "LabelReport",
     "LabelSource",
     "MergeReport",
+    "MigrationReport",
     "Neighbour",
     "Space",
     "add_labels",
@@ -63,6 +67,7 @@ __all__ = [
     "label_images",
     "labels_from_folders",
     "merge",
+    "migrate",
     "read_image_ids",
     "repair",
     "training_set",

@@ -146,7 +146,7 @@ class Catalogue:
 
 
 def _head(content: str) -> np.uint64:
-    return np.uint64(int(content[:16] or "0", 16))
+    return np.uint64(int(content[-16:] or "0", 16))
 
 
 def is_under(path: str, folders: Collection[str]) -> bool:

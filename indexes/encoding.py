@@ -34,6 +34,8 @@ def space_of(encoder: Encoder) -> Space:
         encoder.runtime,
         encoder.input_size,
         encoder.dimension,
+        encoder.method,
+        encoder.labels_seen,
     )
 
 

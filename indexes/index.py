@@ -15,7 +15,7 @@ import numpy as np
 
 from embedkit.indexes import image_table
 from embedkit.indexes.checked_files import Tell, say_nothing
-from embedkit.indexes.manifest import describe_fallback, find_newest_manifest, images_name
+from embedkit.indexes.manifest import FORMAT_VERSION, describe_fallback, find_newest_manifest, images_name
 from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.stored_paths import HashedPaths, StoredPaths, stored_paths
@@ -90,6 +90,8 @@ class Index:
         self._manifest, damaged = find_newest_manifest(path)
         if damaged:
             self._note(describe_fallback(path, self._manifest, damaged))
+        if self._manifest.format < FORMAT_VERSION:
+            self._note(f"{path}: an earlier embedkit made this index; `embedkit migrate` makes it one to write to")
         self._table, _ = image_table.load(path, self._manifest, tell=self._note)
         self.spaces, self._ids = dict(self._manifest.spaces), self._table.ids
         self._searches: dict[str, VectorSearch] = {}
@@ -103,7 +105,7 @@ class Index:
         Raises
         ------
         IndexFolderError
-            ``index-absent``, ``index-damaged``, ``index-unreadable``, ``index-too-new`` or ``index-too-old``.
+            ``index-absent``, ``index-damaged``, ``index-unreadable`` or ``index-too-new``.
         """
         return cls(Path(path), on_note)
 

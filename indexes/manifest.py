@@ -21,7 +21,9 @@ from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.storage import remove_files, write_bytes
 from embedkit.indexes.stored_paths import KEY_NAME
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_READABLE = (1, 2, 3)
+"""What earlier versions wrote is read, and written to after `embedkit migrate`."""
 _MANIFEST_NAME = re.compile(r"manifest-(\d{6,})\.json")
 _TRIES = 5
 """A reader looks again where a writer replaced the manifests that it was about to read."""
@@ -39,6 +41,10 @@ class Space:
     runtime: str
     input_size: int
     dimension: int
+    method: str = field(default="", compare=False)
+    """How the encoder was trained, such as ``simclr``; "" where that is not known."""
+    labels_seen: bool | None = field(default=None, compare=False)
+    """Whether labels were used for it; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,8 @@ class Manifest:
     """Those that the last complete run took: with more of them, files of other modalities are read again."""
     table: TableFile | None = None
     """None where shards or labels have changed since it was made."""
+    format: int = FORMAT_VERSION
+    """That of the file it was read from; a commit writes the newest."""
     hashed_paths: bool = False
     """Whether every part of a path is kept as a hash; settled when the index is made."""
 
@@ -195,8 +203,8 @@ def find_newest_manifest(folder: Path) -> tuple[Manifest, list[int]]:
     Raises
     ------
     IndexFolderError
-        ``index-absent``, ``index-unreadable``, ``index-damaged`` where no manifest is whole, ``index-too-new`` or
-        ``index-too-old`` where the newest one was written by another version of the program.
+        ``index-absent``, ``index-unreadable``, ``index-damaged`` where no manifest is whole, ``index-too-new`` where
+        the newest one was written by a later version of the program.
     """
     for _ in range(_TRIES):
         try:
@@ -242,15 +250,16 @@ def read_manifest(folder: Path, number: int) -> Manifest:
     try:
         content = json.loads(body)
         written = content["format"]
-        if written == FORMAT_VERSION:
+        if written in _READABLE:
             return _from_json(number, content)
         newer = written > FORMAT_VERSION
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise IndexFolderError("index-damaged", f"{path}: it is not a manifest of this program") from error
-    message = f"{folder}: format {written} was written by {'a newer' if newer else 'an older'} embedkit; "
-    message += f"this one reads {FORMAT_VERSION}" if newer else "embed into a new folder"
+    if not newer:
+        raise IndexFolderError("index-damaged", f"{path}: there is no format {written}")
+    message = f"{folder}: format {written} was written by a newer embedkit; this one reads up to {FORMAT_VERSION}"
     message += " (`embedkit export --out decisions.csv` writes what reviewers decided all the same)"
-    raise IndexFolderError("index-too-new" if newer else "index-too-old", message)
+    raise IndexFolderError("index-too-new", message)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -264,7 +273,7 @@ def next_manifest(manifest: Manifest, **changes: Any) -> Manifest:
     """Return the successor of `manifest` with `changes`; with other shards or labels it has no table."""
     if {"shards", "labels"} & changes.keys():
         changes["table"] = None
-    return replace(manifest, number=manifest.number + 1, **changes)
+    return replace(manifest, number=manifest.number + 1, format=FORMAT_VERSION, **changes)
 
 
 def _seal(body: bytes) -> bytes:
@@ -331,6 +340,7 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
         TableFile(int(table["number"]), table["sha256"], int(table["mtime_ns"]), int(table["images"]))
         if table
         else None,
+        content["format"],
         bool(content.get("hashed_paths")),
     )
 

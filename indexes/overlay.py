@@ -19,10 +19,15 @@ from embedkit.labels.vocabulary import Vocabulary
 
 LabelSource = Callable[[str, Path], Label | None]
 """Gives the label of an image by its `image_id` and path, or None where it has none to give."""
+REGION = "region"
+"""The attribute that labels are of where none is named."""
 ANNOTATOR, CLUSTER = "annotator", "cluster"
 """Sources of labels made with this program: a person looked at the image, or named the cluster that it lies in."""
 OVERLAY_SCHEMA = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("image_id", "region", "given", "source", "patient")]
+    [
+        pa.field(name, pa.string(), nullable=False)
+        for name in ("image_id", "attribute", "region", "given", "source", "patient")
+    ]
 )
 _COLUMNS = {"region": "region", "given": "given", "region_source": "source", "patient": "patient"}
 
@@ -38,10 +43,10 @@ def labels_from_folders(sources: Sequence[Path], vocabulary: Vocabulary) -> Labe
     return label
 
 
-def make_overlay(labels: Mapping[str, Label], patient_key: bytes) -> pa.Table:
+def make_overlay(labels: Mapping[str, Label], patient_key: bytes, attribute: str = REGION) -> pa.Table:
     """Lay out labels by `image_id`; patients are hashed under `patient_key`, as those of headers are."""
     rows = [
-        (image_id, label.region, label.given, label.source, _hash(label.patient, patient_key))
+        (image_id, attribute, label.region, label.given, label.source, _hash(label.patient, patient_key))
         for image_id, label in labels.items()
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(OVERLAY_SCHEMA)
@@ -53,14 +58,19 @@ def _hash(patient: str, key: bytes) -> str:
 
 
 def merge_overlays(newer: pa.Table, earlier: pa.Table) -> pa.Table:
-    """Return the rows of `newer`, and those of `earlier` on other images; of patients, what either of them says."""
+    """Return the rows of `newer`, and those of `earlier` on other images; of patients, what either of them says.
+
+    All of `newer` are of one attribute, or there are none; labels of other attributes stay.
+    """
+    of_another = pc.invert(pc.is_in(earlier["attribute"], value_set=newer["attribute"].unique()))
+    others, earlier = earlier.filter(of_another), earlier.filter(pc.invert(of_another))
     place = pc.index_in(newer["image_id"], value_set=whole(earlier["image_id"]))
     patients = pc.if_else(
         pc.equal(newer["patient"], ""), pc.coalesce(earlier["patient"].take(place), pa.scalar("")), newer["patient"]
     )
     newer = newer.set_column(newer.schema.get_field_index("patient"), OVERLAY_SCHEMA.field("patient"), patients)
-    others = pc.invert(pc.is_in(earlier["image_id"], value_set=whole(newer["image_id"])))
-    return pa.concat_tables([earlier.filter(others), newer])
+    kept = pc.invert(pc.is_in(earlier["image_id"], value_set=whole(newer["image_id"])))
+    return pa.concat_tables([others, earlier.filter(kept), newer])
 
 
 def write_overlay(path: Path, overlay: pa.Table) -> str:
@@ -73,8 +83,9 @@ def read_overlay(path: Path) -> pa.Table:
     return read_table(path, OVERLAY_SCHEMA)
 
 
-def lay_over(images: pa.Table, overlay: pa.Table) -> pa.Table:
+def lay_over(images: pa.Table, overlay: pa.Table, attribute: str = REGION) -> pa.Table:
     """Return `images` with the overlay's labels where it has one, and its patients where it names them."""
+    overlay = overlay.filter(pc.is_in(overlay["attribute"], value_set=texts([attribute])))
     place = pc.index_in(images["image_id"], value_set=whole(overlay["image_id"]))
     for column, source in _COLUMNS.items():
         values = overlay[source].take(place)

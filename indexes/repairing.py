@@ -53,7 +53,7 @@ def repair(path: Path | str) -> list[str]:
         done.append(_describe(manifest, before))
         return manifest
 
-    with open_existing(folder, rebuild) as writer:
+    with open_existing(folder, rebuild, upgrade=True) as writer:
         remove_files([folder / NOTE_NAME])  # everything is checked anew
         before = writer.manifest
         try:

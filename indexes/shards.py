@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,8 @@ from embedkit.indexes.storage import Put, write_atomically
 _VECTORS_A_GROUP = 64
 """So that the vector of one image is read without those of its whole shard: 0.6 ms and not 2.5."""
 _MAGIC = b"PAR1"
+EARLIER_DIGEST = "sha256:"
+"""Begins the digest of a file's content where format 1 has one, which is no BLAKE3."""
 _ARROW_TYPES = {"str": pa.string(), "int": pa.int32()}
 FACTS_SCHEMA = pa.schema(
     [
@@ -39,11 +41,27 @@ FACTS_SCHEMA = pa.schema(
         *(
             pa.field(fact.name, _ARROW_TYPES[str(fact.type)], nullable=False)
             for fact in dataclasses.fields(InstanceFacts)
+            if fact.name != "header_texts"
         ),
     ]
 )
-"""The columns of a shard but for `picture`: the facts of an image, or of a rejected file with its reason."""
-IMAGES_SCHEMA = FACTS_SCHEMA.append(pa.field("picture", pa.binary(), nullable=False))
+"""The columns of a shard that the table of images has too: the facts of an image, or of a rejected file, and why."""
+_HEADER_TEXTS = pa.field("header_texts", pa.string(), nullable=False)
+IMAGES_SCHEMA = FACTS_SCHEMA.append(_HEADER_TEXTS).append(pa.field("picture", pa.binary(), nullable=False))
+
+
+class _Earlier(NamedTuple):
+    """What earlier formats have in the place of a column: another one with a text before each value, or that text."""
+
+    column: str
+    text: str
+
+
+_EARLIER = {
+    "content_blake3": _Earlier("content_sha256", EARLIER_DIGEST),
+    "header_texts": _Earlier("", ""),
+    "attribute": _Earlier("", "region"),
+}
 _MAKERS: dict[pa.DataType, Callable[[Sequence[Any]], pa.Array]] = {
     pa.string(): texts,
     pa.binary(): binaries,
@@ -139,13 +157,31 @@ def read_table(
             _check_layout(file.metadata, path.stat().st_size if data is None else len(data))
             every = range(file.num_row_groups)
             chosen = every if groups is None or len(every) == 1 else groups
-            table = file.read_row_groups([*chosen], columns=schema.names, use_threads=len(schema) > 1)
+            earlier = {name: _EARLIER[name] for name in schema.names if name not in file.schema_arrow.names}
+            names = [earlier[name].column if name in earlier else name for name in schema.names]
+            table = file.read_row_groups([*chosen], columns=[*filter(None, names)], use_threads=len(schema) > 1)
+            table = _upgrade(table, schema, earlier) if earlier else table
             table = table if table.schema.equals(schema) else table.cast(schema)
     except (OSError, pa.ArrowException, ValueError, LookupError) as error:
         raise IndexFolderError("index-damaged", f"{path}: it cannot be read; see `embedkit verify`") from error
     if rows is not None:
         _check_rows(path, table, rows)
     return table
+
+
+def _upgrade(table: pa.Table, schema: pa.Schema, earlier: Mapping[str, _Earlier]) -> pa.Table:
+    """Make a table of `schema` of one that an earlier version of embedkit wrote."""
+    columns = []
+    for field in schema:
+        was = earlier.get(field.name, _Earlier(field.name, ""))
+        if not was.column:
+            columns.append(texts([was.text] * len(table)))
+        elif was.text:
+            values = table[was.column].to_pylist()
+            columns.append(texts([was.text + value if value else "" for value in values]))
+        else:
+            columns.append(table[was.column])
+    return pa.Table.from_arrays(columns, names=schema.names)
 
 
 def _check_layout(metadata: pq.FileMetaData, size: int) -> None:

@@ -29,7 +29,7 @@ def verify(path: Path | str) -> list[str]:
     Raises
     ------
     IndexFolderError
-        ``index-absent``, ``index-damaged`` where no manifest is whole, ``index-too-new`` or ``index-too-old``.
+        ``index-absent``, ``index-damaged`` where no manifest is whole, or ``index-too-new``.
     """
     folder = Path(path)
     manifest = read_newest_manifest(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from embedkit.indexes.attempts import Attempt, is_limited
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.lock import LOCK_NAME, hold_lock
 from embedkit.indexes.manifest import (
+    FORMAT_VERSION,
     GraphFile,
     LabelsFile,
     Manifest,
@@ -79,7 +80,7 @@ class IndexWriter:
             ``encoder-mismatch`` where the index's vectors were made by something else.
         """
         held = self.manifest.spaces.get(name)
-        if held is None:
+        if held is None or (held == space and not held.method and space.method):
             self._commit(spaces=self.manifest.spaces | {name: space})
         elif held != space:
             pairs = [(key, str(value), str(getattr(space, key))) for key, value in vars(held).items()]
@@ -120,6 +121,12 @@ class IndexWriter:
         number = self.manifest.number + 1
         sha256 = write_overlay(self.folder / labels_name(number), overlay)
         self._commit(labels=LabelsFile(number, sha256))
+
+    def upgrade(self, overlay: pa.Table | None, spaces: Mapping[str, Space]) -> None:
+        """Write the state in the newest format, with labels and spaces as they are in it."""
+        number = self.manifest.number + 1
+        labels = overlay and LabelsFile(number, write_overlay(self.folder / labels_name(number), overlay))
+        self._commit(labels=labels, spaces=dict(spaces))
 
     def set_table(self, table: ImageTable) -> None:
         """Put the table of these shards and labels in the place of an earlier one."""
@@ -166,15 +173,18 @@ Rebuild = Callable[[Path, Manifest, Sequence[int]], Manifest]
 
 
 @contextmanager
-def open_writer(folder: Path, rebuild: Rebuild | None = None, *, hash_paths: bool = False) -> Iterator[IndexWriter]:
+def open_writer(
+    folder: Path, rebuild: Rebuild | None = None, *, hash_paths: bool = False, upgrade: bool = False
+) -> Iterator[IndexWriter]:
     """Open an index for writing, or make one in an empty or absent folder, with hashed paths if asked for.
 
-    An index whose newest manifest is damaged is refused, and nothing of it removed, unless `rebuild` makes it good.
+    An index whose newest manifest is damaged is refused, and nothing of it removed, unless `rebuild` makes it good. So
+    is one of an earlier format, unless it is to be `upgrade`d: earlier versions cannot read it after the first commit.
 
     Raises
     ------
     IndexFolderError
-        ``index-foreign``, ``index-locked``, ``index-damaged``, ``index-too-new``, ``index-too-old``, ``index-full``,
+        ``index-foreign``, ``index-locked``, ``index-damaged``, ``index-too-new``, ``index-earlier``, ``index-full``,
         ``index-read-only``.
     UsageError
         ``paths-not-hashed`` where they are to be, and the index was made without.
@@ -189,6 +199,9 @@ def open_writer(folder: Path, rebuild: Rebuild | None = None, *, hash_paths: boo
             if rebuild is None:
                 raise IndexFolderError("index-damaged", describe_fallback(folder, manifest, damaged))
             manifest = rebuild(folder, manifest, damaged)
+        if manifest.format < FORMAT_VERSION and not upgrade:
+            message = f"{folder}: an earlier embedkit wrote this index (format {manifest.format})"
+            raise IndexFolderError("index-earlier", f"{message}; `embedkit migrate` makes it one to write to")
         if not (folder / KEY_NAME).is_file() or sha256_of(folder / KEY_NAME) != manifest.patient_key:
             message = f"{folder}: the patient key is missing or damaged; restore {KEY_NAME}, or embed into a new folder"
             raise IndexFolderError("index-damaged", message)
@@ -200,10 +213,10 @@ def open_writer(folder: Path, rebuild: Rebuild | None = None, *, hash_paths: boo
 
 
 @contextmanager
-def open_existing(folder: Path, rebuild: Rebuild | None = None) -> Iterator[IndexWriter]:
+def open_existing(folder: Path, rebuild: Rebuild | None = None, *, upgrade: bool = False) -> Iterator[IndexWriter]:
     """As `open_writer`, but make no index where there is none; raises `IndexFolderError` ``index-absent`` then."""
     read_newest_manifest(folder)
-    with open_writer(folder, rebuild) as writer:
+    with open_writer(folder, rebuild, upgrade=upgrade) as writer:
         yield writer
 
 

@@ -41,6 +41,8 @@ class InstanceFacts:
     device: str = ""
     station: str = ""
     year: int = 0
+    header_texts: str = ""
+    """What labels are read from, as JSON (see `labels.texts`)."""
 
     def image_id(self, frame: int) -> str:
         """The name of one frame, from 1: the SOP Instance UID, with the frame behind it where there are several."""

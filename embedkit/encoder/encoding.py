@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from embedkit.encoder.architecture import DIMENSION
 from embedkit.encoder.views import encode_views
-from embedkit.encoder.weights import STARTER, EncoderWeights, read_encoder
+from embedkit.encoder.weights import STARTER, EncoderWeights, labels_seen, read_encoder
 from embedkit.errors import UsageError
 
 BATCH_SIZE = 16
@@ -41,7 +41,8 @@ class ResNetEncoder:
     """A frozen ResNet18 with the way pictures are brought to it.
 
     Attributes: `name` of the vector space, `digest` of the weights, `runtime` (one of `RUNTIMES`), `precision` (one of
-    `PRECISIONS`), `input_size` in pixels. Vectors of encoders that differ in any of these do not mix.
+    `PRECISIONS`), `input_size` in pixels. Vectors of encoders that differ in any of these do not mix. `method` and
+    `labels_seen` tell of its training.
     """
 
     def __init__(self, weights: EncoderWeights, runtime: str, precision: str) -> None:
@@ -50,6 +51,8 @@ class ResNetEncoder:
         self.input_size = weights.config.input_size
         self.digest = weights.sha256
         self.dimension = DIMENSION
+        self.method = weights.config.method
+        self.labels_seen = labels_seen(weights.config.method)
         self.runtime = runtime
         self.precision = precision
         self._runtime = _start(weights, runtime, precision)

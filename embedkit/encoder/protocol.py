@@ -38,6 +38,14 @@ class Encoder(Protocol):
     def input_size(self) -> int:
         """Side in pixels that a picture is brought to before it is encoded."""
 
+    @property
+    def method(self) -> str:
+        """How it was trained, such as ``simclr``; "" where that is not known."""
+
+    @property
+    def labels_seen(self) -> bool | None:
+        """Whether labels were used for that: then its vectors may repeat wrong ones. None where it is not known."""
+
     def encode(self, pictures: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Map pictures uint8 (N, 256, 256) to vectors float32 (N, `dimension`), not normalised.
 

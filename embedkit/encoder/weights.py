@@ -55,6 +55,11 @@ class EncoderConfig:
     views: bool = False
 
 
+def labels_seen(method: str) -> bool | None:
+    """Whether a method of training uses labels; None for one that is not known here."""
+    return {"simclr": False, "byol": False, "supcon": True, "supervised": True}.get(method)
+
+
 _IMAGENET_GREY = EncoderConfig(name=IMAGENET, method="supervised", input_size=224, mean=0.449, std=0.226)
 
 

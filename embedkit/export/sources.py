@@ -10,7 +10,7 @@ from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.dicom.silence import silence
 from embedkit.errors import RejectedFile
 from embedkit.indexes import Index
-from embedkit.review.originals import find_original, is_there
+from embedkit.review.originals import find_original, is_content, is_there
 from embedkit.sources import FoundFile
 
 
@@ -29,7 +29,7 @@ def read_source(index: Index, row: int, root: Path | None = None) -> Header:
     if not is_there(original):
         raise RejectedFile("original-gone")
     content = load_content(FoundFile(original), options)
-    if content.blake3 != digest:
+    if not is_content(content, digest):
         raise RejectedFile("changed-file")
     kind = kind_of(content.data)
     if kind not in {FileKind.DICOM, FileKind.BARE_DICOM}:

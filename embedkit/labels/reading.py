@@ -1,4 +1,4 @@
-"""The labels of one file that was read: its region, and what its header contradicts itself in."""
+"""The labels of one file that was read: its region, what attributes are read from, and what contradicts itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from embedkit.dicom.reading import ReadFile
 from embedkit.labels.consistency import find_disagreements
 from embedkit.labels.header import label_of
+from embedkit.labels.texts import read_header_texts, write_texts
 from embedkit.labels.vocabulary import Vocabulary
 
 
@@ -16,6 +17,13 @@ def read_labels(read: ReadFile, vocabulary: Vocabulary | None) -> ReadFile:
         return read
     notes, facts = (*read.notes, *find_disagreements(read.header)), read.facts
     if vocabulary is not None:
-        label = label_of(read.header.dataset, vocabulary)
-        facts = replace(facts, region=label.region, given=label.given, region_source=label.source)
+        texts = read_header_texts(read.header.dataset)
+        label = label_of(texts, vocabulary)
+        facts = replace(
+            facts,
+            region=label.region,
+            given=label.given,
+            region_source=label.source,
+            header_texts=write_texts(texts.conceal(lambda text: vocabulary.regions_in(text).values())),
+        )
     return replace(read, facts=facts, notes=notes)

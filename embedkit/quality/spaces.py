@@ -6,30 +6,19 @@ from collections.abc import Sequence
 
 from embedkit.indexes import Index
 
-_WITHOUT_LABELS = ("simclr", "byol")
-
 
 def choose_spaces(index: Index, wanted: str | Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names of the spaces to rank by, and notes.
 
-    Those `wanted`; else the only one; else those of shipped encoders that were trained without labels. Of any other
-    encoder it is not known. Raises UsageError as `Index.space_name` does.
+    Those `wanted`; else the only one; else those whose encoders were trained without labels. Raises UsageError as
+    `Index.space_name` does.
     """
     if wanted or len(index.spaces) < 2:
         names = [wanted] if isinstance(wanted, str) or wanted is None else wanted
         return tuple(dict.fromkeys(index.space_name(name) for name in names or [None])), ()
-    unaware = _encoders_without_labels()
-    chosen = tuple(name for name, space in index.spaces.items() if space.encoder in unaware)
+    chosen = tuple(name for name, space in index.spaces.items() if space.labels_seen is False)
     left_out = ", ".join(sorted({*index.spaces} - {*chosen}))
     if not chosen:
         return (index.space_name(None),), ()
     note = f"Not used, as their encoders may have seen labels: {left_out}. Name a space to use it."
     return chosen, (note,) if left_out else ()
-
-
-def _encoders_without_labels() -> set[str]:
-    """The sha256 of each shipped encoder that was trained without labels."""
-    from embedkit.encoder.weights import read_encoder, shipped_encoders  # noqa: PLC0415 (needed for several spaces)
-
-    shipped = [read_encoder(name) for name in shipped_encoders()]
-    return {weights.sha256 for weights in shipped if weights.config.method in _WITHOUT_LABELS}

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
 from embedkit.dicom import Radiograph, ReadingOptions, load_content, read_radiograph, stored_levels
 from embedkit.dicom.codecs.choice import Codecs, codecs_of_environment
+from embedkit.dicom.reading import FileContent
 from embedkit.errors import RejectedFile, UsageError
 from embedkit.indexes import Index
+from embedkit.indexes.shards import EARLIER_DIGEST
 from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.sources import FoundFile
 from embedkit.workers import WorkerPool
@@ -41,9 +44,16 @@ def read_original(original: Original, options: ReadingOptions) -> Radiograph:
         ``changed-file``, or as `load_content` and `read_radiograph` do.
     """
     content = load_content(FoundFile(original.path), options)
-    if content.blake3 != original.content_blake3:
+    if not is_content(content, original.content_blake3):
         raise RejectedFile("changed-file")
     return read_radiograph(content, original.frame, options)
+
+
+def is_content(content: FileContent, digest: str) -> bool:
+    """Whether a file is what it was when it was embedded, by the `content_blake3` of its row."""
+    if digest.startswith(EARLIER_DIGEST):
+        return sha256(content.data).hexdigest() == digest.removeprefix(EARLIER_DIGEST)
+    return content.blake3 == digest
 
 
 class Originals:

@@ -96,6 +96,7 @@ def _arguments(command: str, site: Site, index: Path, place: Path) -> list[str]:
         "pretrain": ["--out", out / "e.safetensors", "--epochs", "1", "--batch-size", "16", "--view-size", "32"],
         "evaluate": ["--draws", "0", "--out", out / "evaluation", "--head-out", out / "heads" / "h.safetensors"],
         "report": ["--out", out / "report.html", "--tables", out / "tables"],
+        "migrate": [],
         "merge": [site.index, index, "--out", out / "merged"],
         "demo": [out / "demo", "--images", "60"],
     }

@@ -25,6 +25,8 @@ class TinyEncoder:
     precision: str = "fp32"
     input_size: int = 256
     dimension: int = 512
+    method: str = "none"
+    labels_seen: bool | None = False
 
     @property
     def digest(self) -> str:

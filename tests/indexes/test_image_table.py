@@ -91,7 +91,8 @@ def test_a_mapped_table_is_the_one_that_is_made(
         for shard in shards:
             add_shard(writer, shard)
         if labelled:
-            overlay = {"image_id": "1.2", "region": "hand", "given": "Hand", "source": "csv", "patient": ""}
+            label = {"region": "hand", "given": "Hand", "source": "csv", "patient": ""}
+            overlay = {"image_id": "1.2", "attribute": "region"} | label
             writer.set_labels(pa.Table.from_pylist([overlay], schema=OVERLAY_SCHEMA))
         made, as_stored = image_table.load(folder, writer.manifest)
         assert not as_stored

@@ -185,9 +185,9 @@ def test_every_commit_can_be_rebuilt_from_what_stands(
     assert set(rebuilt) == {(kind, True) for kind in kinds}
 
 
-@pytest.mark.parametrize(("version", "refusal"), [(99, "new"), (1, "old")])
+@pytest.mark.parametrize(("version", "reason"), [(99, "index-too-new"), (0, "index-damaged")])
 def test_an_index_of_another_version_is_refused(
-    tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch, version: int, refusal: str
+    tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch, version: int, reason: str
 ) -> None:
     write_dump(tmp_path / "dump", 2)
     run()
@@ -197,9 +197,9 @@ def test_an_index_of_another_version_is_refused(
         other.setattr("embedkit.indexes.manifest.FORMAT_VERSION", version)
         write_manifest(index, manifest)
     for use in (Index.open, verify, lambda path: run(None, path)):
-        with pytest.raises(IndexFolderError, match=f"{refusal}er embedkit") as caught:
+        with pytest.raises(IndexFolderError) as caught:
             use(index)
-        assert caught.value.reason == f"index-too-{refusal}"
+        assert caught.value.reason == reason
 
 
 def test_a_manifest_cannot_name_a_file_outside_its_folder(tmp_path: Path, run: Embed) -> None:
