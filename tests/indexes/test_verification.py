@@ -185,21 +185,18 @@ def test_every_commit_can_be_rebuilt_from_what_stands(
     assert set(rebuilt) == {(kind, True) for kind in kinds}
 
 
-@pytest.mark.parametrize(("version", "reason"), [(99, "index-too-new"), (0, "index-damaged")])
-def test_an_index_of_another_version_is_refused(
-    tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch, version: int, reason: str
-) -> None:
+def test_an_index_of_a_later_version_is_refused(tmp_path: Path, run: Embed, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dump(tmp_path / "dump", 2)
     run()
     index = tmp_path / "index"
     manifest = read_newest_manifest(index)
     with monkeypatch.context() as other:
-        other.setattr("embedkit.indexes.manifest.FORMAT_VERSION", version)
+        other.setattr("embedkit.indexes.manifest.FORMAT_VERSION", 99)
         write_manifest(index, manifest)
     for use in (Index.open, verify, lambda path: run(None, path)):
-        with pytest.raises(IndexFolderError) as caught:
+        with pytest.raises(IndexFolderError, match="newer embedkit") as caught:
             use(index)
-        assert caught.value.reason == reason
+        assert caught.value.reason == "index-too-new"
 
 
 def test_a_manifest_cannot_name_a_file_outside_its_folder(tmp_path: Path, run: Embed) -> None:
