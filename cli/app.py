@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from embedkit.cli.classify import classify
 from embedkit.cli.cluster import cluster
 from embedkit.cli.command import Command
+from embedkit.cli.compact import compact
 from embedkit.cli.demo import demo
 from embedkit.cli.embed import embed
 from embedkit.cli.evaluate import evaluate
@@ -32,6 +33,7 @@ from embedkit.cli.label_clusters import label_clusters
 from embedkit.cli.merge import merge
 from embedkit.cli.migrate import migrate
 from embedkit.cli.pretrain import pretrain
+from embedkit.cli.remove import remove
 from embedkit.cli.report import report
 from embedkit.cli.review import review
 from embedkit.cli.select import select
@@ -71,6 +73,8 @@ for command in (
     info,
     merge,
     migrate,
+    remove,
+    compact,
     verify,
     demo,
 ):

@@ -21,6 +21,9 @@ def verify(
             "--repair", help="First rebuild a damaged newest manifest from the files that stand, and all derived files."
         ),
     ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also look for anything that is left of removed images, in every file.")
+    ] = False,
     vocabulary: VocabularyFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -31,7 +34,9 @@ def verify(
 
     console = Console(as_json, quiet)
     repaired = repair_index(index) if repair else []
-    problems = [*verify_index(index), *_check_decisions(index, vocabulary)]
+    problems = [*verify_index(index, deep=deep), *_check_decisions(index, vocabulary)]
+    if deep and not problems:
+        problems = _find_decisions_on_removed(index)
     console.document({"index": str(index), "problems": problems, "repaired": repaired})
     for line in repaired:
         console.line(line)
@@ -63,6 +68,16 @@ def _check_decisions(index: Path, vocabulary: Path | None) -> list[str]:
     told = ", ".join(map(str, unknown[:_SHOWN])) + (" ..." if len(unknown) > _SHOWN else "")
     what = f"{len(unknown):,} decisions for a region that is neither in the vocabulary nor in the index"
     return [f"{decisions.path}: {what} (number {told}); name the vocabulary they were made with by --vocabulary"]
+
+
+def _find_decisions_on_removed(index: Path) -> list[str]:
+    from embedkit.indexes import read_newest_removed
+    from embedkit.review import Decisions
+
+    removed = read_newest_removed(index)
+    with Decisions.open(index, read_only=True) as decisions:
+        left = sum(removed.hold_image(decision.image_id) for decision in decisions.history())
+    return [f"{decisions.path}: {left:,} rows on removed images; `embedkit compact` erases them"] if left else []
 
 
 def _regions_of(index: Path) -> list[str] | None:

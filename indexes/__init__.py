@@ -8,6 +8,7 @@ from embedkit.encoder.names import SPACE_NAME
 from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
+    from embedkit.indexes.compaction import CompactionReport, compact
     from embedkit.indexes.embedding import EmbedSettings, embed
     from embedkit.indexes.index import Index, Neighbour
     from embedkit.indexes.labelling import AddedLabels, LabelReport, add_labels, label_images
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
     from embedkit.indexes.progress import EmbedReport
     from embedkit.indexes.reasons import REASONS
+    from embedkit.indexes.removal import RemovalReport, read_names, read_newest_removed, remove
+    from embedkit.indexes.removed_images import RemovedImages
     from embedkit.indexes.repairing import repair
     from embedkit.indexes.training import read_image_ids, training_set
     from embedkit.indexes.verification import verify
@@ -26,6 +29,7 @@ _MODULES = {
     "CLUSTER": "overlay",
     "REASONS": "reasons",
     "AddedLabels": "labelling",
+    "CompactionReport": "compaction",
     "EmbedReport": "progress",
     "EmbedSettings": "embedding",
     "Index": "index",
@@ -34,14 +38,20 @@ _MODULES = {
     "MergeReport": "merging",
     "MigrationReport": "migration",
     "Neighbour": "index",
+    "RemovalReport": "removal",
+    "RemovedImages": "removed_images",
     "Space": "manifest",
     "add_labels": "labelling",
+    "compact": "compaction",
     "embed": "embedding",
     "label_images": "labelling",
     "labels_from_folders": "overlay",
     "merge": "merging",
     "migrate": "migration",
     "read_image_ids": "training",
+    "read_names": "removal",
+    "read_newest_removed": "removal",
+    "remove": "removal",
     "repair": "repairing",
     "training_set": "training",
     "verify": "verification",
@@ -53,6 +63,7 @@ __all__ = [
     "REASONS",
     "SPACE_NAME",
     "AddedLabels",
+    "CompactionReport",
     "EmbedReport",
     "EmbedSettings",
     "Index",
@@ -61,14 +72,20 @@ __all__ = [
     "MergeReport",
     "MigrationReport",
     "Neighbour",
+    "RemovalReport",
+    "RemovedImages",
     "Space",
     "add_labels",
+    "compact",
     "embed",
     "label_images",
     "labels_from_folders",
     "merge",
     "migrate",
     "read_image_ids",
+    "read_names",
+    "read_newest_removed",
+    "remove",
     "repair",
     "training_set",
     "verify",

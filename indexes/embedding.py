@@ -34,6 +34,7 @@ from embedkit.indexes.overlay import LabelSource
 from embedkit.indexes.paths import path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter
+from embedkit.indexes.removal import read_removed
 from embedkit.indexes.rows import VANISHED
 from embedkit.indexes.shard_queue import ShardQueue
 from embedkit.indexes.stored_paths import StoredPaths, stored_paths
@@ -130,7 +131,12 @@ def embed(
             for encoder in encoders:
                 writer.add_space(encoder.name, spaces[encoder.name])
                 fill_space(writer, encoder, partial(on_progress, f"Encoding by {encoder.name}"))
-        prepare = partial(prepare_rows, options=replace(reading, patient_key=writer.patient_key), paths=paths)
+        prepare = partial(
+            prepare_rows,
+            options=replace(reading, patient_key=writer.patient_key),
+            paths=paths,
+            removed=read_removed(writer.folder, writer.manifest),
+        )
         pools = executor or LocalExecutor(settings.workers)
         with pools.open(prepare, memory_bytes=settings.memory_bytes, timeout_s=settings.timeout_s) as pool:
             # the workers start while the catalogue is read

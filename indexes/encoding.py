@@ -69,15 +69,13 @@ def spread_rows(
 
 def fill_space(writer: IndexWriter, encoder: Encoder, on_progress: Advance = ignore_progress) -> None:
     """Give every earlier shard the vectors of `encoder`, from its stored pictures."""
-    lacking = {
-        number: shard for number, shard in enumerate(writer.manifest.shards) if encoder.name not in shard.vectors
-    }
+    lacking = {place: shard for place, shard in enumerate(writer.manifest.shards) if encoder.name not in shard.vectors}
     done, total = 0, sum(shard.rows for shard in lacking.values())
-    for number, shard in lacking.items():
-        stored = read_pictures(writer.folder / images_name(number), shard.rows)
+    for place, shard in lacking.items():
+        stored = read_pictures(writer.folder / images_name(shard.number), shard.rows)
         pictured = np.array([bool(data) for data in stored])
         pictures = [decode_picture(data) for data in stored if data]
         vectors = [encode(encoder, np.array(pictures))] if pictures else []
-        writer.add_vectors(number, encoder.name, spread_rows(vectors, pictured, encoder.dimension), pictured)
+        writer.add_vectors(place, encoder.name, spread_rows(vectors, pictured, encoder.dimension), pictured)
         done += shard.rows
         on_progress(done, total)

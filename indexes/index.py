@@ -193,9 +193,10 @@ class Index:
 
     def _walk_stored(self, rows: Sequence[int] | NDArray[np.int64]) -> Iterator[tuple[Path, int, bytes]]:
         """Yield the file, the position in `rows` and the PNG of each picture, in the order of the shards."""
-        for number, positions, local in by_shard(self._manifest, self._ids[np.asarray(rows, np.int64)]):
-            path = self.path / images_name(number)
-            stored = read_pictures(path, self._manifest.shards[number].rows)
+        for place, positions, local in by_shard(self._manifest, self._ids[np.asarray(rows, np.int64)]):
+            shard = self._manifest.shards[place]
+            path = self.path / images_name(shard.number)
+            stored = read_pictures(path, shard.rows)
             for position, row in zip(positions, local, strict=True):
                 yield path, int(position), stored[row]
 

@@ -58,8 +58,9 @@ class VectorFile:
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard; its number is its place in the manifest's list: `shards/NNNNNN.images.parquet`."""
+    """One shard: `shards/NNNNNN.images.parquet`."""
 
+    number: int
     rows: int
     sha256: str
     vectors: dict[str, VectorFile] = field(default_factory=dict)
@@ -102,6 +103,14 @@ class LabelsFile:
 
 
 @dataclass(frozen=True)
+class RemovedFile:
+    """The hashes of what was removed for good: `removed-NNNNNN.parquet`."""
+
+    number: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class TableFile:
     """The rows that count in these shards, with these labels: `table-NNNNNN.arrow`."""
 
@@ -133,17 +142,22 @@ class Manifest:
     """That of the file it was read from; a commit writes the newest."""
     hashed_paths: bool = False
     """Whether every part of a path is kept as a hash; settled when the index is made."""
+    removed: RemovedFile | None = None
+    next_shard: int = 0
+    """The number of the next shard: no number is given twice."""
 
     def live_files(self) -> dict[str, str]:
         """Return every file of this state, relative to the index folder, with its sha256."""
         files = {KEY_NAME: self.patient_key}
-        for number, shard in enumerate(self.shards):
-            files[images_name(number)] = shard.sha256
-            files |= {vectors_name(number, space): file.sha256 for space, file in shard.vectors.items()}
+        for shard in self.shards:
+            files[images_name(shard.number)] = shard.sha256
+            files |= {vectors_name(shard.number, space): file.sha256 for space, file in shard.vectors.items()}
         files |= {search_name(space, file.number): file.sha256 for space, file in self.search.items()}
         files |= {graph_name(space, file.number): file.sha256 for space, file in self.graphs.items()}
         if self.labels:
             files[labels_name(self.labels.number)] = self.labels.sha256
+        if self.removed:
+            files[removed_name(self.removed.number)] = self.removed.sha256
         if self.table:
             files[table_name(self.table.number)] = self.table.sha256
         return files
@@ -172,6 +186,11 @@ def graph_name(space: str, number: int) -> str:
 def labels_name(number: int) -> str:
     """Name the labels overlay that the manifest `number` brought."""
     return f"labels-{number:06d}.parquet"
+
+
+def removed_name(number: int) -> str:
+    """Name the hashes of what was removed, which the manifest `number` brought."""
+    return f"removed-{number:06d}.parquet"
 
 
 def table_name(number: int) -> str:
@@ -293,9 +312,12 @@ def _to_json(manifest: Manifest) -> bytes:
         "modalities": manifest.modalities,
         "table": asdict(manifest.table) if manifest.table else None,
         "hashed_paths": manifest.hashed_paths,
+        "removed": asdict(manifest.removed) if manifest.removed else None,
+        "next_shard": manifest.next_shard,
     }
     shards = ",\n".join(
-        _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items()), shard.tried, shard.codecs)
+        f'{{"number":{shard.number},'
+        + _shard_to_json(shard.rows, shard.sha256, tuple(shard.vectors.items()), shard.tried, shard.codecs)[1:]
         for shard in manifest.shards
     )
     return f'{_compact(head)[:-1]},"shards":[\n{shards}]}}'.encode()
@@ -321,12 +343,16 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
     graphs = content["graphs"]
     if not all(SPACE_NAME.fullmatch(name) for name in (*content["spaces"], *content["search"], *graphs)):
         raise ValueError("a space's name becomes part of a file's name")
-    labels, table = content["labels"], content["table"]
+    labels, table, removed = content["labels"], content["table"], content.get("removed")
+    shards = tuple(_shard_from_json(place, shard) for place, shard in enumerate(content["shards"]))
+    next_shard = int(content.get("next_shard", len(shards)))
+    if len({shard.number for shard in shards}) < len(shards) or any(shard.number >= next_shard for shard in shards):
+        raise ValueError("two shards of one number, or a number to come")
     return Manifest(
         number,
         content["patient_key"],
         {name: Space(**space) for name, space in content["spaces"].items()},
-        tuple(_shard_from_json(shard) for shard in content["shards"]),
+        shards,
         {
             name: SearchFile(int(file["number"]), file["sha256"], file["ids"], int(file["mtime_ns"]))
             for name, file in content["search"].items()
@@ -342,18 +368,21 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
         else None,
         content["format"],
         bool(content.get("hashed_paths")),
+        RemovedFile(int(removed["number"]), removed["sha256"]) if removed else None,
+        next_shard,
     )
 
 
-def _shard_from_json(shard: dict[str, Any]) -> Shard:
+def _shard_from_json(place: int, shard: dict[str, Any]) -> Shard:
+    """Build a shard; its number was its place before format 3."""
     files = {name: VectorFile(file["sha256"], tuple(file.get("bad", ()))) for name, file in shard["vectors"].items()}
     if not all(SPACE_NAME.fullmatch(name) for name in files):
         raise ValueError("a space's name becomes part of a file's name")
     tried = shard.get("tried")
     attempt = Attempt(int(tried["memory_bytes"]), float(tried["timeout_s"]), str(tried["version"])) if tried else None
-    rows, codecs = int(shard["rows"]), shard.get("codecs", "fast")
-    if not 0 <= rows < 1 << 31:
+    number, rows, codecs = int(shard.get("number", place)), int(shard["rows"]), shard.get("codecs", "fast")
+    if not (0 <= rows < 1 << 31 and 0 <= number < 1 << 31):
         raise ValueError("a shard holds the rows of some hundred files")
     if codecs not in CODECS:
         raise ValueError("codecs that nobody knows")
-    return Shard(rows, shard["sha256"], files, attempt, codecs)
+    return Shard(number, rows, shard["sha256"], files, attempt, codecs)

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import image_table
+from embedkit.indexes.columns import flags
 from embedkit.indexes.derived import refresh_table, update_spaces
 from embedkit.indexes.image_table import ImageTable
 from embedkit.indexes.lock import hold_lock
@@ -28,6 +30,8 @@ from embedkit.indexes.manifest import (
     write_manifest,
 )
 from embedkit.indexes.overlay import OVERLAY_SCHEMA, merge_overlays, read_overlay, write_overlay
+from embedkit.indexes.removal import FILE_COLUMNS, keep_out, read_removed, take_out
+from embedkit.indexes.rows import read_live_rows
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, plain_errors, sha256_of, sync_folder
 from embedkit.indexes.stored_paths import KEY_NAME
 from embedkit.indexes.writer import open_writer
@@ -91,6 +95,7 @@ def merge(
     of_each = tuple(len(image_table.load(*held)[0].images) for held in zip(folders, manifests, strict=True))
     with _new_folder(out) as place:
         _join(folders, manifests, place, on_progress)
+        _keep_out_removed(folders, manifests, place)
         table = _derive(place, on_progress)
         if add:
             add(place)
@@ -129,7 +134,8 @@ def _find_other_keys(folders: Sequence[Path], manifests: Sequence[Manifest]) -> 
     """Yield a note for each index whose patients have hashes of their own."""
     for folder, manifest in zip(folders[1:], manifests[1:], strict=True):
         if manifest.patient_key != manifests[0].patient_key:
-            yield f"{folder} has another patient key than {folders[0]}: a patient of both stands as two"
+            known = "; what was removed from it alone is not kept out" if manifest.removed else ""
+            yield f"{folder} has another patient key than {folders[0]}: a patient of both stands as two{known}"
 
 
 @contextmanager
@@ -160,11 +166,12 @@ def _join(folders: Sequence[Path], manifests: Sequence[Manifest], place: Path, o
     shards: list[Shard] = []
     overlay: pa.Table | None = None
     for folder, manifest in zip(folders, manifests, strict=True):
-        for number, shard in enumerate(manifest.shards):
-            _copy(folder / images_name(number), place / images_name(len(shards)), shard.sha256)
+        for shard in manifest.shards:
+            number = len(shards)
+            _copy(folder / images_name(shard.number), place / images_name(number), shard.sha256)
             for space, file in shard.vectors.items():
-                _copy(folder / vectors_name(number, space), place / vectors_name(len(shards), space), file.sha256)
-            shards.append(shard)
+                _copy(folder / vectors_name(shard.number, space), place / vectors_name(number, space), file.sha256)
+            shards.append(replace(shard, number=number))
             advance(len(shards), total)
         if manifest.labels:
             newer = read_overlay(folder / labels_name(manifest.labels.number))
@@ -172,11 +179,34 @@ def _join(folders: Sequence[Path], manifests: Sequence[Manifest], place: Path, o
     sync_folder(place / "shards")
     modalities = set.intersection(*(set(manifest.modalities) for manifest in manifests))
     first = manifests[0]
-    joined = Manifest(1, first.patient_key, first.spaces, tuple(shards), hashed_paths=first.hashed_paths)
+    joined = Manifest(
+        1,
+        first.patient_key,
+        first.spaces,
+        tuple(shards),
+        hashed_paths=first.hashed_paths,
+        next_shard=len(shards),
+    )
     if overlay is not None:
         sha256 = write_overlay(place / labels_name(1), overlay.cast(OVERLAY_SCHEMA))
         joined = replace(joined, labels=LabelsFile(1, sha256))
     write_manifest(place, replace(joined, modalities=tuple(sorted(modalities))))
+
+
+def _keep_out_removed(folders: Sequence[Path], manifests: Sequence[Manifest], place: Path) -> None:
+    """Take out what was removed from any of the indexes, and keep out what was under the key of the first."""
+    with open_writer(place) as writer:
+        rows = read_live_rows(place, writer.manifest, FILE_COLUMNS).table
+        files = list(zip(*(rows[name].to_pylist() for name in ("sop_instance_uid", "content_blake3")), strict=True))
+        hashes: set[str] = set()
+        for removed in map(read_removed, folders, manifests):
+            if removed.key == writer.patient_key:
+                hashes |= removed.hashes
+            chosen = rows.filter(flags(np.array([removed.hold(*names) for names in files], bool)))
+            if len(chosen):
+                take_out(writer, chosen)
+        if hashes:
+            keep_out(writer, hashes)
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:

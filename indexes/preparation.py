@@ -8,22 +8,26 @@ from numpy.typing import NDArray
 from embedkit.dicom import InstanceFacts
 from embedkit.image import PreparationOptions, PreparedFile, encode_picture, prepare_file
 from embedkit.indexes.image_rows import ImageRow
+from embedkit.indexes.removed_images import RemovedImages
 from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.sources import FoundFile
 
 Pictures = NDArray[np.uint8]
 Prepared = tuple[list[ImageRow], Pictures]
+REMOVED = "removed"
 NO_PICTURES: Pictures = np.empty((0, 256, 256), np.uint8)
 
 
-def prepare_rows(found: FoundFile, options: PreparationOptions, paths: StoredPaths) -> Prepared:
+def prepare_rows(found: FoundFile, options: PreparationOptions, paths: StoredPaths, removed: RemovedImages) -> Prepared:
     """Read one file; return its rows, and the pictures (n, 256, 256) of those that have one, in the same order.
 
-    The rows keep its path as `paths` says.
+    The rows keep its path as `paths` says, and nothing else of a file that was removed.
     """
     if found.reason:
         return [rejected_row(found, found.reason, paths)], NO_PICTURES
     prepared = prepare_file(found, options)
+    if removed.hold(prepared.facts.sop_instance_uid if prepared.facts else "", prepared.content_blake3):
+        return [rejected_row(found, REMOVED, paths)], NO_PICTURES
     if prepared.reason or prepared.facts is None:
         return [rejected_row(found, prepared.reason, paths, prepared)], NO_PICTURES
     rows = [

@@ -7,5 +7,6 @@ from embedkit import reasons
 REASONS: dict[str, str] = reasons.REASONS | {
     "duplicate-instance": "It is the same SOP instance, byte for byte, as another file of the index.",
     "conflicting-instance": "It has the SOP Instance UID of another file, but other content; the first was kept.",
+    "removed": "It was taken out by `embedkit remove`, and is kept out.",
     "bad-vector": "Its vector is zero or not finite, as of a picture without content.",
 }

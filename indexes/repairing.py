@@ -70,14 +70,20 @@ def rebuild_manifest(folder: Path, before: Manifest, damaged: Sequence[int]) -> 
     """Put a manifest in the place of the newest damaged one: `before`, and what later commits left and can be read."""
     labels = next(filter(None, (_find_labels(folder, number) for number in damaged)), before.labels)
     shards = [
-        replace(shard, vectors=shard.vectors | _find_vectors(folder, number, shard.rows, before.spaces, shard.vectors))
-        for number, shard in enumerate(before.shards)
+        replace(
+            shard, vectors=shard.vectors | _find_vectors(folder, shard.number, shard.rows, before.spaces, shard.vectors)
+        )
+        for shard in before.shards
     ]
-    while shard := _find_shard(folder, len(shards), before.spaces):
+    next_shard = before.next_shard
+    while shard := _find_shard(folder, next_shard, before.spaces):
         shards.append(shard)
+        next_shard += 1
     kept = labels == before.labels and tuple(shards) == before.shards
     table = before.table if kept else None
-    manifest = replace(before, number=damaged[0], labels=labels, shards=tuple(shards), table=table)
+    manifest = replace(
+        before, number=damaged[0], labels=labels, shards=tuple(shards), next_shard=next_shard, table=table
+    )
     write_manifest(folder, manifest)
     return manifest
 
@@ -101,7 +107,7 @@ def _find_shard(folder: Path, number: int, spaces: dict[str, Space]) -> Shard | 
         vectors = _find_vectors(folder, number, rows, spaces, {})
     except (OSError, ValueError, IndexFolderError):
         return None
-    return Shard(rows, sha256_of(path), vectors) if vectors else None
+    return Shard(number, rows, sha256_of(path), vectors) if vectors else None
 
 
 def _find_vectors(

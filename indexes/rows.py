@@ -48,7 +48,7 @@ def read_live_rows(folder: Path, manifest: Manifest, columns: Sequence[str] = FA
     names = [name for name in FACTS_SCHEMA.names if name in columns or name in _IDENTITY]
     counts = np.array([shard.rows for shard in manifest.shards], dtype=np.int64)
     empty = pa.Table.from_batches([], pa.schema([FACTS_SCHEMA.field(name) for name in names]))
-    tables = [read_facts(folder / images_name(n), shard.rows, names) for n, shard in enumerate(manifest.shards)]
+    tables = [read_facts(folder / images_name(shard.number), shard.rows, names) for shard in manifest.shards]
     stored = pa.concat_tables([empty, *tables])
     shards = np.repeat(np.arange(len(counts)), counts)
     bad = np.zeros(len(shards), bool)
@@ -120,24 +120,24 @@ def read_vectors_by_shard(
     IndexFolderError
         ``space-incomplete`` where a shard has no vectors of the space, ``index-damaged`` where they cannot be read.
     """
-    for number, positions, local in by_shard(manifest, ids):
-        shard = manifest.shards[number]
+    for place, positions, local in by_shard(manifest, ids):
+        shard = manifest.shards[place]
         if space not in shard.vectors:
             message = f"{folder}: some images have no vectors in space {space}; embed again with its encoder"
             raise IndexFolderError("space-incomplete", message)
-        path = folder / vectors_name(number, space)
+        path = folder / vectors_name(shard.number, space)
         yield positions, read_vectors(path, shard.rows, manifest.spaces[space].dimension, local)
 
 
 def by_shard(manifest: Manifest, ids: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield, for every shard with some of `ids`: its number, their positions in `ids`, and their rows in the shard."""
+    """Yield, for every shard with some of `ids`: its place in the list, their positions in `ids`, their rows in it."""
     ends = np.cumsum([shard.rows for shard in manifest.shards], dtype=np.int64)
     order = np.argsort(ids, kind="stable")
     bounds = np.searchsorted(ids[order], np.concatenate([[0], ends]).astype(np.int64))
-    for number in np.flatnonzero(np.diff(bounds)):
-        positions = order[bounds[number] : bounds[number + 1]]
-        start = ends[number] - manifest.shards[number].rows
-        yield int(number), positions, ids[positions] - start
+    for place in np.flatnonzero(np.diff(bounds)):
+        positions = order[bounds[place] : bounds[place + 1]]
+        start = ends[place] - manifest.shards[place].rows
+        yield int(place), positions, ids[positions] - start
 
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:

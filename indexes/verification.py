@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,19 +14,27 @@ from embedkit.indexes.checked_files import NOTE_NAME
 from embedkit.indexes.manifest import (
     Manifest,
     images_name,
+    labels_name,
     manifest_name,
     manifest_numbers,
     read_manifest,
     read_newest_manifest,
     vectors_name,
 )
+from embedkit.indexes.overlay import read_overlay
+from embedkit.indexes.removal import read_removed
+from embedkit.indexes.shards import read_facts
 from embedkit.indexes.storage import remove_files, sha256_of
 
+_NUMBER = re.compile(r"\d{6,}")
+_ADVICE = "`embedkit compact` rids the index of it"
 
-def verify(path: Path | str) -> list[str]:
+
+def verify(path: Path | str, *, deep: bool = False) -> list[str]:
     """Return what is wrong with the index at `path`, a line a problem; an empty list where every byte is right.
 
-    The manifest before the newest is checked too: it is what an index falls back on.
+    The manifest before the newest is checked too: it is what an index falls back on. Where `deep`, it is wrong too if
+    anything is left of images that were removed, or of an earlier state that could hold it.
 
     Raises
     ------
@@ -45,7 +55,33 @@ def verify(path: Path | str) -> list[str]:
     if problems:  # readers look again, and do not go by what they found earlier
         with suppress(IndexFolderError):
             remove_files([folder / NOTE_NAME])
-    return problems or _row_problems(folder, manifest)
+    return problems or [*_row_problems(folder, manifest), *(_find_remains(folder, manifest) if deep else ())]
+
+
+def _find_remains(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Tell of rows and labels of removed images, and of files from before they were removed."""
+    removed = read_removed(folder, manifest)
+    for shard in manifest.shards:
+        names = read_facts(folder / images_name(shard.number), shard.rows, ("sop_instance_uid", "content_blake3"))
+        left = sum(removed.hold(*pair) for pair in zip(*(column.to_pylist() for column in names.columns), strict=True))
+        if left:
+            yield f"{images_name(shard.number)}: {left:,} rows of removed images; {_ADVICE}"
+    if manifest.labels:
+        name = labels_name(manifest.labels.number)
+        if left := sum(map(removed.hold_image, read_overlay(folder / name)["image_id"].to_pylist())):
+            yield f"{name}: {left:,} labels of removed images; {_ADVICE}"
+    if manifest.removed:
+        yield from _find_earlier(folder, manifest, manifest.removed.number)
+
+
+def _find_earlier(folder: Path, manifest: Manifest, removal: int) -> Iterator[str]:
+    """Tell of files from before the commit of a removal: shards that no longer count, and what was derived."""
+    named = manifest.live_files()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        number = _NUMBER.search(path.name)
+        if number and name not in named and (name.startswith("shards/") or int(number[0]) < removal):
+            yield f"{name}: it may hold removed images; {_ADVICE}"
 
 
 def _manifest_problem(folder: Path, number: int) -> str:
@@ -59,8 +95,8 @@ def _manifest_problem(folder: Path, number: int) -> str:
 def _row_problems(folder: Path, manifest: Manifest) -> list[str]:
     """Compare the rows of all files: their bytes are right here, so only the program that wrote them can be wrong."""
     problems = []
-    for number, shard in enumerate(manifest.shards):
-        names = [images_name(number), *(vectors_name(number, space) for space in shard.vectors)]
+    for shard in manifest.shards:
+        names = [images_name(shard.number), *(vectors_name(shard.number, space) for space in shard.vectors)]
         for name in names:
             with (folder / name).open("rb") as file:  # pyarrow takes no path that this locale cannot say
                 rows = pq.read_metadata(file).num_rows

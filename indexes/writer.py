@@ -21,6 +21,7 @@ from embedkit.indexes.manifest import (
     GraphFile,
     LabelsFile,
     Manifest,
+    RemovedFile,
     SearchFile,
     Shard,
     Space,
@@ -36,13 +37,14 @@ from embedkit.indexes.manifest import (
     next_manifest,
     read_manifest,
     read_newest_manifest,
+    removed_name,
     search_name,
     table_name,
     vectors_name,
     write_manifest,
 )
 from embedkit.indexes.overlay import write_overlay
-from embedkit.indexes.shards import write_images, write_vectors
+from embedkit.indexes.shards import write_images, write_table, write_vectors
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, remove_files, sha256_of, sync_folder, write_bytes
 from embedkit.indexes.stored_paths import KEY_NAME, StoredPaths, stored_paths
 from embedkit.indexes.vectors import digest_ids, usable
@@ -101,20 +103,39 @@ class IndexWriter:
 
         An `attempt` read it, by `codecs`.
         """
-        number = len(self.manifest.shards)
+        number = self.manifest.next_shard
         pictured = np.array([bool(row.picture) for row in rows])
         sha256 = write_images(self.folder / images_name(number), rows)
         files = {space: self._write_vectors(number, space, array, pictured) for space, array in vectors.items()}
         tried = attempt if any(map(is_limited, rows)) else None
-        self._commit(shards=(*self.manifest.shards, Shard(len(rows), sha256, files, tried, codecs)))
+        shard = Shard(number, len(rows), sha256, files, tried, codecs)
+        self._commit(shards=(*self.manifest.shards, shard), next_shard=number + 1)
 
-    def add_vectors(self, number: int, space: str, vectors: NDArray[np.float32], pictured: NDArray[np.bool_]) -> None:
-        """Add the vectors of one more space to an earlier shard."""
-        shard = self.manifest.shards[number]
-        files = shard.vectors | {space: self._write_vectors(number, space, vectors, pictured)}
+    def add_vectors(self, place: int, space: str, vectors: NDArray[np.float32], pictured: NDArray[np.bool_]) -> None:
+        """Add the vectors of one more space to the shard at a place of the list."""
+        shard = self.manifest.shards[place]
+        files = shard.vectors | {space: self._write_vectors(shard.number, space, vectors, pictured)}
         shards = list(self.manifest.shards)
-        shards[number] = replace(shard, vectors=files)
+        shards[place] = replace(shard, vectors=files)
         self._commit(shards=tuple(shards))
+
+    def replace_shards(self, shards: Sequence[Shard]) -> None:
+        """Put shards, new ones among them, in the place of all."""
+        numbers = [self.manifest.next_shard, *(shard.number + 1 for shard in shards)]
+        self._commit(shards=tuple(shards), next_shard=max(numbers))
+
+    def forget_earlier(self) -> None:
+        """Delete all that is not of this state, which otherwise the one before it is kept for."""
+        for number in manifest_numbers(self.folder):
+            if number != self.manifest.number:
+                remove_files([self.folder / manifest_name(number)])
+        _remove_leftovers(self.folder, self.manifest)
+
+    def set_removed(self, hashes: pa.Table) -> None:
+        """Put the hashes of what was removed in the place of the earlier ones."""
+        number = self.manifest.number + 1
+        sha256 = write_table(self.folder / removed_name(number), hashes)
+        self._commit(removed=RemovedFile(number, sha256))
 
     def set_labels(self, overlay: pa.Table) -> None:
         """Put a labels overlay in the place of the earlier one."""
@@ -252,7 +273,7 @@ def _remove_leftovers(folder: Path, manifest: Manifest) -> None:
         elif number != manifest.number:
             remove_files([folder / manifest_name(number)])
     kept = {folder / name for name in live}
-    patterns = ("shards/*", "faiss/*", "labels-*.parquet", "table-*.arrow")
+    patterns = ("shards/*", "faiss/*", "labels-*.parquet", "removed-*.parquet", "table-*.arrow")
     candidates = [path for pattern in patterns for path in folder.glob(pattern)]
     remove_files([path for path in candidates if path not in kept])
     remove_files([*folder.glob(f".*{TEMPORARY_SUFFIX}")])

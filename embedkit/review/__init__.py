@@ -10,6 +10,7 @@ from embedkit.review.decision import VERDICTS, Decision
 from embedkit.review.decisions import Decisions
 
 if TYPE_CHECKING:
+    from embedkit.review.erasing import erase_decisions
     from embedkit.review.merging import merge_decisions
     from embedkit.review.ranking import find_open_issues, rank_suspects
     from embedkit.review.server import ReviewSettings, serve_review
@@ -19,6 +20,7 @@ _MODULES = {
     "ReviewSettings": "server",
     "Suspect": "suspects",
     "correct_labels": "suspects",
+    "erase_decisions": "erasing",
     "find_open_issues": "ranking",
     "list_suspects": "suspects",
     "merge_decisions": "merging",
@@ -37,6 +39,7 @@ __all__ = [
     "ReviewSettings",
     "Suspect",
     "correct_labels",
+    "erase_decisions",
     "find_consensus",
     "find_open_issues",
     "list_suspects",

@@ -16,14 +16,14 @@ import shutil
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.storage import plain_errors
-from embedkit.review.chain import with_checksums
+from embedkit.review.chain import Row, with_checksums
 
 VERSION = 2
 BACKUP_NAME = "decisions-backup.sqlite"
@@ -70,11 +70,15 @@ def upgrade(connection: sqlite3.Connection, schema: str) -> None:
         return
     with transaction(connection):
         if _read_version(connection) < VERSION:  # nobody else was faster
-            rows = connection.execute("SELECT * FROM decisions ORDER BY number").fetchall()
-            connection.execute("DROP TABLE decisions")
-            _run(connection, schema)
-            for row in with_checksums(rows):
-                connection.execute(f"INSERT INTO decisions VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+            rebuild(connection, schema, connection.execute("SELECT * FROM decisions ORDER BY number").fetchall())
+
+
+def rebuild(connection: sqlite3.Connection, schema: str, rows: Iterable[Row]) -> None:
+    """Make the table anew, within a transaction, with these rows, which get their checksums."""
+    connection.execute("DROP TABLE decisions")
+    _run(connection, schema)
+    for row in with_checksums(rows):
+        connection.execute(f"INSERT INTO decisions VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from embedkit.review.database import (
     database_errors,
     open_database,
     place_of,
+    rebuild,
     transaction,
     upgrade,
 )
@@ -161,6 +162,25 @@ class Decisions:
                 values = (one.image_id, one.reviewer, one.verdict, one.region, one.prior, one.note, undoes)
                 added.append(self._add(connection, values, time, secrets.token_hex(16))[0])
         self._recorded = True
+
+    def erase(self, is_removed: Callable[[str], bool]) -> int:
+        """Erase the rows on images of which `is_removed` says so; the others are numbered and chained anew.
+
+        Nothing of them is left in the file or in the backup. Raises as `history`; returns the rows that are gone.
+        """
+        with self._lock, database_errors(self.path):
+            self.path.with_name(BACKUP_NAME).unlink(missing_ok=True)  # or the database would be older than it
+            self._connection.execute("PRAGMA secure_delete = ON")
+            with transaction(self._connection) as connection:
+                rows = connection.execute("SELECT * FROM decisions ORDER BY number").fetchall()
+                kept = [row for row in rows if not is_removed(row[1])]
+                number = {row[0]: place for place, row in enumerate(kept, 1)}
+                renumbered = [(number[row[0]], *row[1:8], row[8] and number[row[8]], row[9]) for row in kept]
+                rebuild(connection, _SCHEMA, renumbered)
+            self._connection.execute("VACUUM")
+            self._forget()
+            self._back_up()
+            return len(rows) - len(kept)
 
     def history(self) -> list[Decision]:
         """Every row in the order made, those taken back and those that take back among them.

@@ -97,6 +97,7 @@ def _arguments(command: str, site: Site, index: Path, place: Path) -> list[str]:
         "evaluate": ["--draws", "0", "--out", out / "evaluation", "--head-out", out / "heads" / "h.safetensors"],
         "report": ["--out", out / "report.html", "--tables", out / "tables"],
         "migrate": [],
+        "remove": [uid],
         "merge": [site.index, index, "--out", out / "merged"],
         "demo": [out / "demo", "--images", "60"],
     }

@@ -122,8 +122,11 @@ def test_an_index_of_an_earlier_version_says_nothing_of_attempts(dump: Path) -> 
     assert len(Index.open(dump.parent / "index").rejected) == 3
 
 
+SHARDS = (Shard(0, 1, "a", tried=Attempt(1, 0.5, "1.0")), Shard(1, 1, "b", codecs="library"))
+
+
 def test_a_manifest_keeps_attempts() -> None:
-    manifest = Manifest(1, "key", shards=(Shard(1, "a", tried=Attempt(1, 0.5, "1.0")), Shard(1, "b", codecs="library")))
+    manifest = Manifest(1, "key", shards=SHARDS, next_shard=2)
     assert _from_json(1, json.loads(_to_json(manifest))) == manifest
 
 

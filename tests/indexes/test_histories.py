@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed, verify
+from embedkit.indexes import EmbedReport, EmbedSettings, Index, compact, embed, verify
+from embedkit.indexes.compaction import choose_rows
 from embedkit.indexes.rows import resolve
 from embedkit.indexes.shards import FACTS_SCHEMA
 from embedkit.workers import SerialExecutor
@@ -64,6 +65,11 @@ def test_any_sequence_of_changes_ends_with_a_fresh_index(
         report = update("grown")
     fresh = update("fresh")
     assert content(folder / "grown") == content(folder / "fresh")
+    opened = Index.open(folder / "fresh")
+    assert compact(folder / "grown").rows_after == len(opened) + len(opened.rejected)
+    assert content(folder / "grown") == content(folder / "fresh")
+    assert verify(folder / "grown", deep=True) == []
+    update("grown")
     assert (report.files, report.images, report.rejected) == (fresh.files, fresh.images, fresh.rejected)
     assert verify(folder / "grown") == []
 
@@ -114,6 +120,27 @@ def resolve_rows(stored: list[tuple[str, str, str, str, bool]]) -> list[tuple[st
 def test_the_rows_that_count_are_those_of_the_plain_rules(stored: list[tuple[str, str, str, str, bool]]) -> None:
     expected = naive_rows(stored)
     assert resolve_rows(stored) == [(path, *expected[path]) for path in sorted(expected)]
+
+
+def outcome(stored: list[tuple[str, str, str, str, bool]]) -> list[tuple[object, ...]]:
+    """Path, what is stored, and reason of the rows that count."""
+    return [(path, stored[row], reason) for path, row, reason in resolve_rows(stored)]
+
+
+@given(STORED, STORED)
+def test_rows_that_no_longer_count_can_go(
+    stored: list[tuple[str, str, str, str, bool]], later: list[tuple[str, str, str, str, bool]]
+) -> None:
+    """What counts stays the same, now and whatever comes later."""
+    names = ("path", "sop_instance_uid", "content_blake3", "reason")
+    rows = pa.table({name: pa.array([row[at] for row in stored], pa.string()) for at, name in enumerate(names)})
+    live = np.zeros(len(stored), bool)
+    live[[row for _, row, _ in resolve_rows(stored)]] = True
+    kept, bare = choose_rows(rows, live, np.zeros(len(stored), bool))
+    assert not (bare & live).any()
+    left = [row for row, keep in zip(stored, kept, strict=True) if keep]
+    for more in ([], later):
+        assert outcome(left + more) == outcome(stored + more)
 
 
 def test_of_conflicting_files_the_first_to_come_is_kept_though_it_is_read_again() -> None:

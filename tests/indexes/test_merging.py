@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from embedkit.errors import EmbedkitError, IndexFolderError, UsageError
-from embedkit.indexes import EmbedSettings, Index, add_labels, embed, merge, verify
+from embedkit.indexes import EmbedSettings, Index, add_labels, embed, merge, remove, verify
 from embedkit.indexes.manifest import images_name
 from embedkit.labels import Label
 from embedkit.workers import SerialExecutor
@@ -62,6 +62,21 @@ def test_it_equals_embedding_all_dumps_into_one(dumps: list[Path], tmp_path: Pat
 
 
 @pytest.mark.usefixtures("one_key")
+@pytest.mark.parametrize("one", [True, False])
+def test_what_was_removed_from_one_of_them_is_not_in_it(
+    dumps: list[Path], tmp_path: Path, request: pytest.FixtureRequest, one: bool
+) -> None:
+    if one:
+        request.getfixturevalue("one_key")
+    parts = [make(tmp_path / f"index{number}", dump) for number, dump in enumerate(dumps)]
+    shared = parts[0].images["image_id"][parts[0].images["path"].to_pylist().index(str(dumps[0] / "study0/003.png"))]
+    assert remove(parts[1].path, [shared.as_py()]).images == 1
+    report = merge([part.path for part in parts], tmp_path / "merged")
+    merged = make(tmp_path / "merged", *dumps)
+    assert (report.images, merged.rows_of([shared.as_py()]).tolist()) == (13, [-1])
+    assert merged.rejected["reason"].to_pylist().count("removed") == 2
+
+
 def test_it_goes_on_as_any_other_index(dumps: list[Path], tmp_path: Path) -> None:
     parts = [make(tmp_path / f"index{number}", dump) for number, dump in enumerate(dumps)]
     merge([part.path for part in parts], tmp_path / "merged")
