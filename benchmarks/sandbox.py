@@ -19,6 +19,7 @@ from turns import Run, multiplied, run_command, take_turns
 
 from embedkit.image import PreparationOptions
 from embedkit.indexes.preparation import Prepared, prepare_rows
+from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.labels import Vocabulary
 from embedkit.sources import FoundFile, find_files
 from embedkit.workers import WorkerPool
@@ -43,7 +44,7 @@ def run_worker(folder: Path) -> tuple[float, int]:
 
 
 def _prepare() -> Prepare:
-    return partial(prepare_rows, options=PreparationOptions(vocabulary=Vocabulary.load()))
+    return partial(prepare_rows, options=PreparationOptions(vocabulary=Vocabulary.load()), paths=StoredPaths())
 
 
 def _time(outcomes: Iterator[Prepared]) -> tuple[float, int]:

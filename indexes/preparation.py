@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from embedkit.dicom import InstanceFacts
 from embedkit.image import PreparationOptions, PreparedFile, encode_picture, prepare_file
 from embedkit.indexes.image_rows import ImageRow
-from embedkit.indexes.removed_images import RemovedImages
+from embedkit.indexes.removed_images import NONE_REMOVED, RemovedImages
 from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.sources import FoundFile
 
@@ -18,7 +18,9 @@ REMOVED = "removed"
 NO_PICTURES: Pictures = np.empty((0, 256, 256), np.uint8)
 
 
-def prepare_rows(found: FoundFile, options: PreparationOptions, paths: StoredPaths, removed: RemovedImages) -> Prepared:
+def prepare_rows(
+    found: FoundFile, options: PreparationOptions, paths: StoredPaths, removed: RemovedImages = NONE_REMOVED
+) -> Prepared:
     """Read one file; return its rows, and the pictures (n, 256, 256) of those that have one, in the same order.
 
     The rows keep its path as `paths` says, and nothing else of a file that was removed.
