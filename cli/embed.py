@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,8 +87,8 @@ def embed(
     Running it again embeds what is new or changed. Interrupted, it goes on where it was.
     """
     start_ahead("embedkit.indexes.preparation")  # what workers need is imported beside what is imported here
-    from embedkit.cli.labels import TableLabels, labels_document, show_labels
-    from embedkit.cli.loading import encoders_for, reading_options
+    from embedkit.cli.labels import TableLabels, labels_document, show_labels, show_mapped
+    from embedkit.cli.loading import encoders_for, is_mapped_by, reading_options
     from embedkit.errors import UsageError
     from embedkit.indexes import EmbedSettings, LabelSource
     from embedkit.indexes import labels_from_folders as folder_labels
@@ -111,7 +112,10 @@ def embed(
         forget_vanished=forget_vanished,
         forget_most=yes,
         hash_paths=hash_paths,
+        map_labels_again=vocabulary is not None,
     )
+    if vocabulary is None and not is_mapped_by(index, reading.vocabulary):
+        console.note("the labels in this index were mapped by another vocabulary: name one by --vocabulary")
     encoders = encoders_for(index, encoder or (), precision, runtime, console.note)
     report = embed_with_progress(
         console,
@@ -124,8 +128,12 @@ def embed(
         settings=settings,
     )
     readings = table.add_readings(index) if table else None
-    console.document({"index": str(index)} | vars(report) | {"labels": labels_document(report.labels, readings)})
+    mapped = None if report.mapped is None else [asdict(change) for change in report.mapped]
+    told = vars(report) | {"labels": labels_document(report.labels, readings), "mapped": mapped}
+    console.document({"index": str(index)} | told)
     show_report(console, report, index)
+    if report.mapped is not None:
+        show_mapped(console, report.mapped)
     if report.given_up:
         failed = f"{report.given_up:,} files that timed out, crashed or ran out of memory were not tried again"
         console.note(f"{failed}: give more --timeout or --memory than then, or --retry-failed")

@@ -11,6 +11,7 @@ from embedkit.cli.console import Console
 
 if TYPE_CHECKING:
     from embedkit.indexes import LabelReport
+    from embedkit.indexes.labelling import LabelChange
     from embedkit.labels import LabelTable, Vocabulary
     from embedkit.review.readings import AddedReadings, Reading
 
@@ -89,6 +90,14 @@ def show_labels(
             "images": "Name their folders like regions, or add the names to a vocabulary (--vocabulary)",
         }
         raise UsageError("labels-unmatched", f"{message}. {advice[unit]}")
+
+
+def show_mapped(console: Console, changes: Sequence[LabelChange]) -> None:
+    """What mapping the labels of headers again has changed."""
+    console.line(f"labels mapped again: {sum(change.images for change in changes):,} images have another region")
+    if changes:
+        rows = [(one.before or "(none)", one.after or "(none)", one.images) for one in changes]
+        console.table(("was", "is", "images"), rows)
 
 
 def _show_images(console: Console, report: LabelReport, vocabulary: Vocabulary, unit: str) -> None:

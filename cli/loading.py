@@ -39,6 +39,18 @@ def reading_options(
     )
 
 
+def is_mapped_by(path: Path, vocabulary: Vocabulary | None) -> bool:
+    """Whether no other vocabulary is known to have mapped the labels of the index at `path`."""
+    from embedkit.errors import IndexFolderError
+    from embedkit.indexes.manifest import read_newest_manifest
+
+    try:
+        held = read_newest_manifest(path).vocabulary
+    except IndexFolderError:  # none yet, or `embed` says what is wrong with it
+        return True
+    return not held or vocabulary is None or held == vocabulary.digest
+
+
 def encoders_for(
     path: Path, sources: Sequence[str], precision: str, runtime: str, note: Callable[[str], None]
 ) -> Sequence[Encoder]:

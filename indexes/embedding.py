@@ -34,6 +34,7 @@ from embedkit.indexes.overlay import LabelSource
 from embedkit.indexes.paths import path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter
+from embedkit.indexes.remapping import map_labels_again
 from embedkit.indexes.removal import read_removed
 from embedkit.indexes.rows import VANISHED
 from embedkit.indexes.shard_queue import ShardQueue
@@ -68,6 +69,8 @@ class EmbedSettings:
     """Take files out of the index that are gone from the sources; else they stay and are only reported."""
     forget_most: bool = False
     """Forget them also where they are more than half of those under the sources, as of a disk that is not mounted."""
+    map_labels_again: bool = False
+    """Map the labels of headers by the vocabulary also of images that are in the index already."""
     hash_paths: bool = False
     """Make an index that keeps no name of a file or a folder, only keyed hashes; one that is there stays as it is."""
 
@@ -131,6 +134,9 @@ def embed(
             for encoder in encoders:
                 writer.add_space(encoder.name, spaces[encoder.name])
                 fill_space(writer, encoder, partial(on_progress, f"Encoding by {encoder.name}"))
+        mapped = None
+        if settings.map_labels_again and reading.vocabulary:
+            mapped = map_labels_again(writer, reading.vocabulary, partial(on_progress, "Mapping labels"))
         prepare = partial(
             prepare_rows,
             options=replace(reading, patient_key=writer.patient_key),
@@ -147,7 +153,7 @@ def embed(
                 seconds |= _add_files(
                     writer, walk, encoders, pool, reading.codecs, settings=settings, on_progress=on_progress
                 )
-        writer.set_modalities(reading.modalities)
+        writer.set_reading(reading.modalities, reading.vocabulary.digest if reading.vocabulary else "")
         with _timed(seconds, "finish"):
             labelled = None
             if labels is not None or replace_labels:
@@ -155,7 +161,8 @@ def embed(
                 labelled = lay_labels(writer, labels, vocabulary, paths=paths, roots=walk.roots, replace=replace_labels)
             table = refresh_table(writer)
             update_spaces(writer, table, on_progress)
-    return _report(walk, table, labelled, seconds, forgotten=len(_forgotten(walk, settings)))
+    report = _report(walk, table, labelled, seconds, forgotten=len(_forgotten(walk, settings)))
+    return replace(report, mapped=mapped)
 
 
 def _check_sources(sources: Sequence[Path], index_path: Path, *, forget: bool) -> tuple[list[Path], list[Path]]:

@@ -142,6 +142,8 @@ class Manifest:
     """That of the file it was read from; a commit writes the newest."""
     hashed_paths: bool = False
     """Whether every part of a path is kept as a hash; settled when the index is made."""
+    vocabulary: str = ""
+    """`Vocabulary.digest` of that which the last run mapped labels by; "" where that is not known."""
     removed: RemovedFile | None = None
     next_shard: int = 0
     """The number of the next shard: no number is given twice."""
@@ -312,6 +314,7 @@ def _to_json(manifest: Manifest) -> bytes:
         "modalities": manifest.modalities,
         "table": asdict(manifest.table) if manifest.table else None,
         "hashed_paths": manifest.hashed_paths,
+        "vocabulary": manifest.vocabulary,
         "removed": asdict(manifest.removed) if manifest.removed else None,
         "next_shard": manifest.next_shard,
     }
@@ -368,6 +371,7 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
         else None,
         content["format"],
         bool(content.get("hashed_paths")),
+        str(content.get("vocabulary", "")),
         RemovedFile(int(removed["number"]), removed["sha256"]) if removed else None,
         next_shard,
     )

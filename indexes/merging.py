@@ -190,6 +190,8 @@ def _join(folders: Sequence[Path], manifests: Sequence[Manifest], place: Path, o
     if overlay is not None:
         sha256 = write_overlay(place / labels_name(1), overlay.cast(OVERLAY_SCHEMA))
         joined = replace(joined, labels=LabelsFile(1, sha256))
+    vocabularies = {manifest.vocabulary for manifest in manifests}
+    joined = replace(joined, vocabulary=vocabularies.pop() if len(vocabularies) == 1 else "")
     write_manifest(place, replace(joined, modalities=tuple(sorted(modalities))))
 
 

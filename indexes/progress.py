@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from embedkit.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
-    from embedkit.indexes.labelling import LabelReport
+    from embedkit.indexes.labelling import LabelChange, LabelReport
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class EmbedReport:
     """Images in the index by what was noted of them."""
     labels: LabelReport | None = None
     """What became of the labels that were given."""
+    mapped: tuple[LabelChange, ...] | None = None
+    """Images whose region of the header became another one by another vocabulary; None where nothing was mapped."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Time by stage; `prepare` and `encode` overlap."""
 

@@ -156,10 +156,11 @@ class IndexWriter:
         sha256 = table.write(path)
         self._commit(table=TableFile(number, sha256, path.stat().st_mtime_ns, len(table.images)))
 
-    def set_modalities(self, modalities: Collection[str]) -> None:
-        """Note which modalities a complete run took."""
-        if tuple(sorted(modalities)) != self.manifest.modalities:
-            self._commit(modalities=tuple(sorted(modalities)))
+    def set_reading(self, modalities: Collection[str], vocabulary: str) -> None:
+        """Note which modalities a complete run took, and the digest of the vocabulary that it mapped labels by."""
+        settled = {"modalities": tuple(sorted(modalities)), "vocabulary": vocabulary or self.manifest.vocabulary}
+        if any(getattr(self.manifest, name) != value for name, value in settled.items()):
+            self._commit(**settled)
 
     def set_search(self, space: str, found: VectorSearch) -> None:
         """Put a FAISS index in the place of the earlier one."""

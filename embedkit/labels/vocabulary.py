@@ -13,6 +13,7 @@ The shipped vocabulary is ``regions.toml`` beside this file; a site brings its o
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -54,6 +55,12 @@ class Vocabulary:
         tables, words = read_vocabulary(path or SHIPPED, own=path is not None)
         regions, areas = (tuple(table for table in tables if table.area is area) for area in (False, True))
         return cls(regions, frozenset(key for word in words for key in keys_of(word)), areas)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hex of all that it says: tells it from another one."""
+        said = repr((self.regions, self.areas, sorted(self.sides_and_views)))
+        return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
     def region(self, name: str) -> Region | None:
         """The region of this name."""

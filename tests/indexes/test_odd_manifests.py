@@ -38,6 +38,7 @@ WHOLE = Manifest(
     LabelsFile(1, "s"),
     ("CR",),
     TableFile(1, "s", 1, 1),
+    vocabulary="v",
     removed=RemovedFile(1, "s"),
     next_shard=1,
 )
