@@ -48,17 +48,24 @@ def verify(
 
 
 def _check_decisions(index: Path, vocabulary: Path | None) -> list[str]:
+    from embedkit.review.database import list_attributes
+
+    return [problem for name in list_attributes(index) for problem in _check_decisions_on(index, name, vocabulary)]
+
+
+def _check_decisions_on(index: Path, attribute: str, vocabulary: Path | None) -> list[str]:
     from embedkit.errors import IndexFolderError
     from embedkit.labels import Vocabulary
+    from embedkit.labels.attribute import REGION
     from embedkit.review import Decisions
 
     try:
-        with Decisions.open(index, read_only=True) as decisions:
+        with Decisions.open(index, attribute, read_only=True) as decisions:
             decisions.check()
             latest = decisions.latest()
     except IndexFolderError as error:
         return [str(error)]
-    regions = _regions_of(index)
+    regions = _regions_of(index) if attribute == REGION else None
     if regions is None:
         return []
     known = {*Vocabulary.load(vocabulary).names, *regions}
@@ -73,11 +80,14 @@ def _check_decisions(index: Path, vocabulary: Path | None) -> list[str]:
 def _find_decisions_on_removed(index: Path) -> list[str]:
     from embedkit.indexes import read_newest_removed
     from embedkit.review import Decisions
+    from embedkit.review.database import list_attributes
 
-    removed = read_newest_removed(index)
-    with Decisions.open(index, read_only=True) as decisions:
-        left = sum(removed.hold_image(decision.image_id) for decision in decisions.history())
-    return [f"{decisions.path}: {left:,} rows on removed images; `embedkit compact` erases them"] if left else []
+    removed, found = read_newest_removed(index), []
+    for name in list_attributes(index):
+        with Decisions.open(index, name, read_only=True) as decisions:
+            if left := sum(removed.hold_image(decision.image_id) for decision in decisions.history()):
+                found.append(f"{decisions.path}: {left:,} rows on removed images; `embedkit compact` erases them")
+    return found
 
 
 def _regions_of(index: Path) -> list[str] | None:

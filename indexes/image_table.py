@@ -26,12 +26,12 @@ from embedkit.indexes.rows import BAD_VECTOR, read_live_rows
 from embedkit.indexes.shards import FACTS_SCHEMA
 from embedkit.indexes.storage import Put, write_atomically
 
-_ID, _HEADER_REGION, _BY_IMAGE_ID = "id", "header_region", "by_image_id"
+_ID, HEADER_REGION, _BY_IMAGE_ID = "id", "header_region", "by_image_id"
 TABLE_SCHEMA = pa.schema(
     [
         *FACTS_SCHEMA,
         pa.field(_ID, pa.int64(), nullable=False),
-        pa.field(_HEADER_REGION, pa.string(), nullable=False),
+        pa.field(HEADER_REGION, pa.string(), nullable=False),
         pa.field(_BY_IMAGE_ID, pa.int64(), nullable=False),
     ]
 )
@@ -88,7 +88,7 @@ class ImageTable:
     @property
     def header_regions(self) -> pa.ChunkedArray:
         """The region of each image by its file alone."""
-        return self.stored[_HEADER_REGION].slice(0, len(self.images))
+        return self.stored[HEADER_REGION].slice(0, len(self.images))
 
     @cached_property
     def ids(self) -> NDArray[np.int64]:

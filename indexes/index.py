@@ -20,12 +20,14 @@ from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.stored_paths import HashedPaths, StoredPaths, stored_paths
 from embedkit.indexes.vectors import usable
+from embedkit.labels.attribute import REGION
 from embedkit.progress import Advance, ignore_progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from embedkit.indexes.search import VectorSearch
+    from embedkit.labels.attribute import Attribute
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError, UsageError
@@ -78,6 +80,9 @@ class Index:
         `path` and `reason` of each file of which no frame is an image, by path.
     rejected_frames : Counter[str]
         How many rows of `rejected` are frames that were read, by reason: of rejected files, and of others.
+    attribute : str
+        What the labels are of, in the columns `region`, `given` and `region_source`: the region, unless it was opened
+        for another attribute.
     spaces : dict[str, Space]
         The vector spaces by name.
     notes : list[str]
@@ -85,7 +90,7 @@ class Index:
     """
 
     def __init__(self, path: Path, on_note: Tell = say_nothing) -> None:
-        self.path, self._on_note = path, on_note
+        self.path, self._on_note, self.attribute = path, on_note, REGION
         self.notes: list[str] = []
         self._manifest, damaged = find_newest_manifest(path)
         if damaged:
@@ -97,17 +102,24 @@ class Index:
         self._searches: dict[str, VectorSearch] = {}
 
     @classmethod
-    def open(cls, path: Path | str, *, on_note: Tell = say_nothing) -> Index:
+    def open(cls, path: Path | str, *, attribute: Attribute | None = None, on_note: Tell = say_nothing) -> Index:
         """Open the index in the folder `path`: the newest state that is whole. A note says where that is not the last.
 
-        `on_note` is told every line of `notes` when it comes up.
+        With an `attribute` its labels are of that, and not of the region. `on_note` is told every line of `notes` when
+        it comes up.
 
         Raises
         ------
         IndexFolderError
             ``index-absent``, ``index-damaged``, ``index-unreadable`` or ``index-too-new``.
         """
-        return cls(Path(path), on_note)
+        index = cls(Path(path), on_note)
+        if attribute is not None:
+            from embedkit.indexes.attributes import label_by  # noqa: PLC0415 (pydicom takes long to import)
+
+            index._table = label_by(index.path, index._manifest, index._table, attribute)
+            index.attribute = attribute.name
+        return index
 
     @property
     def images(self) -> pa.Table:

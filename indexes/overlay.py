@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 from embedkit.dicom.facts import hash_patient
 from embedkit.indexes.columns import texts, whole
 from embedkit.indexes.shards import read_table, write_table
+from embedkit.labels.attribute import REGION
 from embedkit.labels.header import Label, label_from_folder
 from embedkit.labels.vocabulary import Vocabulary
 
 LabelSource = Callable[[str, Path], Label | None]
 """Gives the label of an image by its `image_id` and path, or None where it has none to give."""
-REGION = "region"
-"""The attribute that labels are of where none is named."""
 ANNOTATOR, CLUSTER = "annotator", "cluster"
 """Sources of labels made with this program: a person looked at the image, or named the cluster that it lies in."""
 OVERLAY_SCHEMA = pa.schema(

@@ -5,20 +5,27 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from numpy.typing import NDArray
 
-from embedkit.errors import EncoderError
-from embedkit.export import tabulate_decisions, write_table
+from embedkit.errors import EncoderError, UsageError
+from embedkit.export import tabulate_decisions, write_corrected, write_table
 from embedkit.heads import fit_head
 from embedkit.indexes import EmbedSettings, Index, embed, verify
-from embedkit.labels import Vocabulary, labels_from_csv
+from embedkit.labels import Label, Vocabulary, labels_from_csv
+from embedkit.labels.attribute import RegionAttribute
+from embedkit.labels.texts import HeaderTexts
 from embedkit.quality import find_label_issues
-from embedkit.review import Decisions, find_open_issues
+from embedkit.review import Decisions, correct_labels, find_consensus, find_open_issues, rank_suspects
+from embedkit.review.session import Press, Session
 from embedkit.workers import SerialExecutor
 
+from .dicom.conftest import make_dicom
 from .indexes.conftest import TinyEncoder, write_picture
 
 REGIONS = ("hand", "knee")
@@ -89,3 +96,95 @@ def test_an_encoder_that_gives_the_wrong_shape_is_one_clear_error(dump: Path, tm
     with pytest.raises(EncoderError, match=r"tiny gave float32 \(\d+, 100\).*float32 \(\d+, 512\)") as error:
         embed([dump], tmp_path / "index", encoders=[Shapeless()], executor=SerialExecutor())
     assert error.value.reason == "encoder-output"
+
+
+class View:
+    """The view of ViewPosition, in three values; a stranger's attribute."""
+
+    name = "view"
+    values = ("frontal", "lateral", "oblique")
+    mirrored = True
+    _READ: ClassVar = {"AP": "frontal", "PA": "frontal", "LATERAL": "lateral", "OBLIQUE": "oblique"}
+
+    def read(self, header: HeaderTexts) -> Label:
+        said = header.text("ViewPosition")
+        return Label(self._READ.get(said, ""), said, "view-position" if said else "")
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of 60 radiographs of one region in three views, each of which looks its own way; two views are wrong."""
+    folder = tmp_path_factory.mktemp("views")
+    (folder / "dump").mkdir()
+    shown = [("AP", "LATERAL", "OBLIQUE")[number % 3] for number in range(60)]
+    said = [*shown[:4], "AP", "LATERAL", *shown[6:]]
+    looks = {
+        view: np.random.default_rng(seed).integers(0, 200, (64, 64)) for seed, view in enumerate(dict.fromkeys(shown))
+    }
+    for number, (view, claimed) in enumerate(zip(shown, said, strict=True)):
+        noise = np.random.default_rng(100 + number).integers(0, 50, (64, 64))
+        uids = {
+            "SOPInstanceUID": f"1.2.{number + 1}",
+            "PatientID": f"P{number}",
+            "StudyInstanceUID": f"1.3.{number + 1}",
+        }
+        content = make_dicom(
+            (looks[view] + noise).astype(np.uint8), ViewPosition=claimed, BodyPartExamined="KNEE", **uids
+        )
+        (folder / "dump" / f"{number:02d}.dcm").write_bytes(content)
+    embed([folder / "dump"], folder / "index", encoders=[TinyEncoder()], settings=EmbedSettings(workers=1))
+    return folder / "index"
+
+
+def test_an_attribute_of_three_values_does_the_whole_job(views: Path, tmp_path: Path) -> None:
+    index = Index.open(views, attribute=View())
+    assert (index.attribute, Index.open(views).attribute) == ("view", "region")
+    assert {*index.images["region"].to_pylist()} == {*View.values}
+    assert {*Index.open(views).images["region"].to_pylist()} == {"knee"}
+    issues = find_label_issues(index)
+    wrong = issues.table.filter(pc.is_in(issues.table["issue"], pa.array(["mislabelled"]))).to_pylist()
+    found = {row["sop_instance_uid"]: (row["given_region"], row["suggested_region"]) for row in wrong}
+    assert found == {"1.2.5": ("frontal", "lateral"), "1.2.6": ("lateral", "oblique")}
+    suspects = rank_suspects(views, attribute=View())
+    with Decisions.open(views, "view") as decisions:
+        session = Session(index, decisions, suspects, View.values)
+        assert set(session.regions) == {*View.values}
+        first = session.queue("anna")["suspects"][0]
+        session.decide("anna", Press(first["row"], "relabel", first["suggested"], "", "press"))
+        open_issues = find_open_issues(index, decisions.latest())
+        write_table(tmp_path / "views.csv", tabulate_decisions(index, decisions.latest()))
+        consensus = find_consensus(decisions.latest())
+    assert first["row"] not in open_issues.rows
+    with (tmp_path / "views.csv").open(newline="") as file:
+        assert [row["region"] for row in csv.DictReader(file)] == [first["suggested"]]
+    assert correct_labels(index, consensus).images["region"][first["row"]].as_py() == first["suggested"]
+    with Decisions.open(views, read_only=True) as of_regions:
+        assert of_regions.history() == []  # what was said of views is not said of regions
+    with pytest.raises(UsageError, match="not of view") as error:
+        write_corrected(tmp_path / "dicom", index, consensus, Vocabulary.load())
+    assert error.value.reason == "not-the-region"
+    assert verify(views) == []
+
+
+def test_the_region_is_an_attribute_like_any_other(views: Path) -> None:
+    plain, regions = Index.open(views), Index.open(views, attribute=RegionAttribute(Vocabulary.load()))
+    assert regions.images.equals(plain.images)
+    assert regions.header_regions.to_pylist() == plain.header_regions.to_pylist()
+
+
+class Odd(View):
+    def read(self, header: HeaderTexts) -> Label:
+        return replace(super().read(header), region="sideways")
+
+
+class Nameless(View):
+    name = "../view"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "said"), [(Odd(), "'sideways', which is none of its values"), (Nameless(), "cannot name")]
+)
+def test_an_attribute_that_does_not_keep_to_it_is_one_clear_error(views: Path, attribute: View, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as error:
+        Index.open(views, attribute=attribute)
+    assert error.value.reason == "bad-attribute"

@@ -6,10 +6,19 @@ from functools import cache
 
 from pydicom.sr.coding import Code
 
+from embedkit.errors import UsageError
+from embedkit.indexes import Index
 from embedkit.labels import Vocabulary
+from embedkit.labels.attribute import REGION
 
 OWN_SCHEME = "99EMBEDKIT"
 """For what has no SNOMED CT code: verdicts, and regions of a site's own. "99" begins a local scheme (PS3.16 8.2)."""
+
+
+def check_is_region(index: Index) -> None:
+    """Raise UsageError ``not-the-region`` for an index whose labels are of another attribute: codes are of regions."""
+    if index.attribute != REGION:
+        raise UsageError("not-the-region", f"DICOM copies and reports are of regions, and not of {index.attribute}")
 
 
 def code_region(name: str, vocabulary: Vocabulary) -> Code | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from embedkit.errors import RejectedFile
+from embedkit.export.coding import check_is_region
 from embedkit.export.dicom_copy import correct
 from embedkit.export.folders import keep_away_from_originals, whole_folder
 from embedkit.export.outputs import Export, LeftOut, write_table
@@ -71,10 +72,11 @@ def write_corrected(
     Raises
     ------
     UsageError
-        ``output-in-source``; else as `whole_folder`.
+        ``output-in-source``, ``not-the-region`` where labels are of another attribute; else as `whole_folder`.
     IndexFolderError
         Where the folder cannot be written; then nothing is left of it.
     """
+    check_is_region(index)
     keep_away_from_originals(folder, index)
     corrections, left_out = list_corrections(index, consensus)
     written: list[dict[str, object]] = []

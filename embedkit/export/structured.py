@@ -16,7 +16,7 @@ from pydicom.uid import generate_uid
 from embedkit.dicom.header import Header
 from embedkit.dicom.silence import silence
 from embedkit.errors import RejectedFile
-from embedkit.export.coding import OWN_SCHEME, code_region
+from embedkit.export.coding import OWN_SCHEME, check_is_region, code_region
 from embedkit.export.folders import keep_away_from_originals, whole_folder
 from embedkit.export.outputs import Export, LeftOut
 from embedkit.export.sources import read_source
@@ -87,10 +87,11 @@ def write_structured_reports(
     Raises
     ------
     UsageError
-        ``output-in-source``; else as `whole_folder`.
+        ``output-in-source``, ``not-the-region`` where labels are of another attribute; else as `whole_folder`.
     IndexFolderError
         Where the folder cannot be written; then nothing is left of it.
     """
+    check_is_region(index)
     keep_away_from_originals(folder, index)
     groups, left_out = _group(index, consensus)
     written = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.storage import write_bytes
-from embedkit.review.database import BACKUP_NAME, transaction
+from embedkit.review.database import backup_of, transaction
 
 Head = tuple[int, str]
 """Number and checksum of the last decision: it stands for all before it."""
@@ -19,20 +19,20 @@ def check_is_there(path: Path) -> None:
     with suppress(FileNotFoundError):
         if path.lstat().st_size:
             return
-    if path.with_name(BACKUP_NAME).is_file():
+    if backup_of(path).is_file():
         raise _lost(path, "it is gone or empty, but decisions were made")
 
 
 def check_is_not_behind(path: Path, connection: sqlite3.Connection) -> None:
     """Raise IndexFolderError ``decisions-lost`` where the backup holds decisions that the database does not."""
-    head = read_head(path.with_name(BACKUP_NAME))
+    head = read_head(backup_of(path))
     if head and not _holds(connection, head):
-        raise _lost(path, f"it lacks decisions that {BACKUP_NAME} holds")
+        raise _lost(path, f"it lacks decisions that {backup_of(path).name} holds")
 
 
 def back_up(path: Path, connection: sqlite3.Connection, head: Head) -> None:
     """Replace the backup of a sound database, whose last decision `head` is, where that is behind it and of it."""
-    backup = path.with_name(BACKUP_NAME)
+    backup = backup_of(path)
     if (known := read_head(backup)) == head:
         return
     with transaction(connection, "DEFERRED"):
@@ -67,5 +67,5 @@ def _holds(connection: sqlite3.Connection, head: Head) -> bool:
 
 
 def _lost(path: Path, what: str) -> IndexFolderError:
-    advice = f"copy {BACKUP_NAME} to {path.name}, or move {BACKUP_NAME} away to go on without them"
+    advice = f"copy {backup_of(path).name} to {path.name}, or move {backup_of(path).name} away to go on without them"
     return IndexFolderError("decisions-lost", f"{path}: {what}; {advice}")

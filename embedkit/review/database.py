@@ -23,10 +23,10 @@ from tempfile import TemporaryDirectory
 
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.storage import plain_errors
+from embedkit.labels.attribute import REGION
 from embedkit.review.chain import Row, with_checksums
 
 VERSION = 2
-BACKUP_NAME = "decisions-backup.sqlite"
 _APPLICATION = 0x656D626B  # "embk": tells this database from any other SQLite file
 _FIRST_COLUMNS = 10
 _BUSY_S = 10.0
@@ -115,18 +115,34 @@ def database_errors(path: Path) -> Iterator[None]:
         raise damaged(path) from error
 
 
+def database_name(attribute: str) -> str:
+    """Name the database of the decisions on an attribute."""
+    return "decisions.sqlite" if attribute == REGION else f"decisions-{attribute}.sqlite"
+
+
+def list_attributes(folder: Path) -> list[str]:
+    """The attributes on which an index has decisions, or a backup of them."""
+    stems = {path.stem.removesuffix("-backup") for path in folder.glob("decisions*.sqlite")}
+    return sorted(stem.removeprefix("decisions-") if stem != "decisions" else REGION for stem in stems)
+
+
+def backup_of(path: Path) -> Path:
+    """The backup that stands beside a database."""
+    return path if path.stem.endswith("-backup") else path.with_name(f"{path.stem}-backup.sqlite")
+
+
 def damaged(path: Path, what: str = "it is damaged, or no database of decisions") -> IndexFolderError:
     """The error for a file that is no whole database of decisions, and what is to be done."""
     return IndexFolderError("decisions-damaged", f"{path}: {what}; {_advice(path)}")
 
 
 def _advice(path: Path) -> str:
-    backup = path.with_name(BACKUP_NAME)
+    backup = backup_of(path)
     if path == backup:
         return "delete it: the next review makes another"
     if not backup.exists():
         return "put it aside (it is not deleted), restore a copy"
-    return f"move it away, and a {path.name}-journal beside it, and copy {BACKUP_NAME} to {path.name}"
+    return f"move it away, and a {path.name}-journal beside it, and copy {backup.name} to {path.name}"
 
 
 def place_of(path: Path) -> tuple[int, int] | None:

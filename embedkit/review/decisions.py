@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Self
 
 from embedkit.errors import IndexFolderError, UsageError
+from embedkit.labels.attribute import REGION, check_attribute_name
 from embedkit.review.backup import back_up, check_is_not_behind, check_is_there
 from embedkit.review.chain import Row, checksum_of, with_checksums
 from embedkit.review.database import (
-    BACKUP_NAME,
+    backup_of,
     damaged,
     database_errors,
+    database_name,
     open_database,
     place_of,
     rebuild,
@@ -32,7 +34,6 @@ from embedkit.review.database import (
 )
 from embedkit.review.decision import RELABEL, UNDO, VERDICTS, Decision, check_decision, is_unicode, read_row
 
-DATABASE_NAME = "decisions.sqlite"
 _COLUMNS = 11
 _SCHEMA = f"""
 CREATE TABLE decisions (
@@ -70,8 +71,8 @@ class Decisions:
         self._recorded = False
 
     @classmethod
-    def open(cls, index_path: Path | str, *, read_only: bool = False) -> Self:
-        """Open the decisions of the index in a folder; the database is made where there is none yet.
+    def open(cls, index_path: Path | str, attribute: str = REGION, *, read_only: bool = False) -> Self:
+        """Open the decisions of the index in a folder, on one attribute; the database is made where there is none yet.
 
         `read_only` makes and writes nothing: without a database there are no decisions, and the folder may be one that
         cannot be written to. Else one of an earlier version gets its checksums, and the backup what it lacks.
@@ -85,7 +86,8 @@ class Decisions:
         folder = Path(index_path)
         if not folder.is_dir():
             raise IndexFolderError("index-absent", f"{folder}: there is no index; make one with `embedkit embed`")
-        path = folder / DATABASE_NAME
+        check_attribute_name(attribute)
+        path = folder / database_name(attribute)
         check_is_there(path)
         decisions = cls(path, open_database(path, _SCHEMA, read_only=read_only))
         try:
@@ -169,7 +171,7 @@ class Decisions:
         Nothing of them is left in the file or in the backup. Raises as `history`; returns the rows that are gone.
         """
         with self._lock, database_errors(self.path):
-            self.path.with_name(BACKUP_NAME).unlink(missing_ok=True)  # or the database would be older than it
+            backup_of(self.path).unlink(missing_ok=True)  # or the database would be older than it
             self._connection.execute("PRAGMA secure_delete = ON")
             with transaction(self._connection) as connection:
                 rows = connection.execute("SELECT * FROM decisions ORDER BY number").fetchall()
@@ -205,7 +207,7 @@ class Decisions:
         Raises as `history`.
         """
         self._check_rows()
-        path = self.path.with_name(BACKUP_NAME)
+        path = backup_of(self.path)
         if path.exists():
             with closing(open_database(path, _SCHEMA, read_only=True)) as connection:
                 backup = type(self)(path, connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from embedkit.review.database import list_attributes
 from embedkit.review.decisions import Decisions
 
 
@@ -16,8 +17,12 @@ def erase_decisions(index_path: Path | str, is_removed: Callable[[str], bool]) -
     IndexFolderError
         As `Decisions.open`; without a database nothing is made.
     """
-    with Decisions.open(index_path, read_only=True) as decisions:
+    return sum(_erase(Path(index_path), name, is_removed) for name in list_attributes(Path(index_path)))
+
+
+def _erase(folder: Path, attribute: str, is_removed: Callable[[str], bool]) -> int:
+    with Decisions.open(folder, attribute, read_only=True) as decisions:
         if not any(is_removed(decision.image_id) for decision in decisions.history()):
             return 0
-    with Decisions.open(index_path) as decisions:
+    with Decisions.open(folder, attribute) as decisions:
         return decisions.erase(is_removed)

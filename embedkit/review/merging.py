@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from embedkit.review.database import list_attributes
 from embedkit.review.decision import Decision
 from embedkit.review.decisions import Decisions
 
@@ -20,13 +21,18 @@ def merge_decisions(indexes: Sequence[Path], out: Path) -> int:
     IndexFolderError
         As `Decisions.open` and `Decisions.history`.
     """
+    attributes = {name for index in indexes for name in list_attributes(index)}
+    return sum(_merge_decisions(indexes, out, name) for name in sorted(attributes))
+
+
+def _merge_decisions(indexes: Sequence[Path], out: Path, attribute: str) -> int:
     histories = []
     for index in indexes:
-        with Decisions.open(index, read_only=True) as decisions:
+        with Decisions.open(index, attribute, read_only=True) as decisions:
             histories.append(decisions.history())
     rows = _join(histories)
     if rows:
-        with Decisions.open(out) as decisions:
+        with Decisions.open(out, attribute) as decisions:
             decisions.restore(rows)
     return len(rows)
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from embedkit.indexes import Index
+from embedkit.labels.attribute import Attribute
 from embedkit.progress import OnProgress, ignore_progress
 from embedkit.quality import IssueTable, find_label_issues
 from embedkit.review.agreement import find_consensus
@@ -56,29 +57,35 @@ def _count(images: int) -> str:
     return f"{images:,} image{'s' * (images != 1)}"
 
 
-def rank_suspects(path: Path, space: str | None = None) -> list[Suspect]:
+def rank_suspects(path: Path, space: str | None = None, attribute: Attribute | None = None) -> list[Suspect]:
     """Rank the suspects of the index at `path`, heeding its decisions as `find_open_issues` does.
 
     Images that somebody decided on are left out, unless they only skipped them. Raises as `find_label_issues` does.
     """
-    index = Index.open(path)
-    with Decisions.open(path, read_only=True) as decisions:
+    index = Index.open(path, attribute=attribute)
+    with Decisions.open(path, index.attribute, read_only=True) as decisions:
         latest = decisions.latest()
     decided = {decision.image_id for decision in latest if decision.verdict != SKIP}
     found = list_suspects(index, find_open_issues(index, latest, space=space, all_images=True))
     return [suspect for suspect in found if suspect.image_id not in decided]
 
 
-def _rank_aside(path: Path, space: str | None) -> list[Suspect]:
+def _rank_aside(path: Path, space: str | None, attribute: Attribute | None) -> list[Suspect]:
     os.nice(10)  # the person at the screen goes first
-    return rank_suspects(path, space)
+    return rank_suspects(path, space, attribute)
 
 
 class Reranker:
     """Ranks again after every `DECISIONS_BETWEEN` decisions, and hands the suspects to `use`."""
 
-    def __init__(self, path: Path, space: str | None, use: Callable[[list[Suspect]], None]) -> None:
-        self._path, self._rank, self._use = path, partial(_rank_aside, space=space), use
+    def __init__(
+        self,
+        path: Path,
+        space: str | None,
+        use: Callable[[list[Suspect]], None],
+        attribute: Attribute | None = None,
+    ) -> None:
+        self._path, self._rank, self._use = path, partial(_rank_aside, space=space, attribute=attribute), use
         self._lock = threading.Lock()
         self._waiting = 0
         self._pool: WorkerPool[Path, list[Suspect]] | None = None

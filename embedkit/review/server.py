@@ -23,6 +23,7 @@ from starlette.routing import Route
 from embedkit.dicom.codecs.choice import Codecs
 from embedkit.errors import EmbedkitError, UsageError
 from embedkit.indexes import Index
+from embedkit.labels.attribute import Attribute
 from embedkit.review.access import Access, guard, is_loopback, is_wildcard, own_names
 from embedkit.review.connections import TimedConnection, allow_many_files
 from embedkit.review.decision import is_name
@@ -55,6 +56,8 @@ class ReviewSettings:
     tls_key: Path | None = None
     codecs: Codecs | None = None
     """What reads the original files; by default what the environment says."""
+    attribute: Attribute | None = None
+    """What is judged; the region where none is given."""
 
 
 def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], None]) -> None:
@@ -71,16 +74,17 @@ def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], 
     import uvicorn  # noqa: PLC0415 (only where there is a server)
 
     _check(settings)
-    index = Index.open(settings.index)
+    index = Index.open(settings.index, attribute=settings.attribute)
     with ExitStack() as stack:
-        decisions = stack.enter_context(Decisions.open(settings.index))
+        decisions = stack.enter_context(Decisions.open(settings.index, index.attribute))
         if settings.issues is None:
-            suspects = rank_suspects(settings.index, settings.space)
+            suspects = rank_suspects(settings.index, settings.space, settings.attribute)
         else:
             suspects = read_suspects(settings.issues, index)
-        session = Session(index, decisions, suspects, settings.regions)
+        names = settings.attribute.values if settings.attribute else settings.regions
+        session = Session(index, decisions, suspects, names)
         if settings.issues is None:
-            ranking = Reranker(settings.index, settings.space, session.use_ranking)
+            ranking = Reranker(settings.index, settings.space, session.use_ranking, settings.attribute)
             session.after_decision = ranking.count_decision
             stack.callback(ranking.close)
         originals = stack.enter_context(Originals(index, settings.root, codecs=settings.codecs))
