@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedkit.display import show_progress, shown
 from embedkit.progress import Advance, OnProgress, ignore_progress
 
 if TYPE_CHECKING:
     from embedkit.indexes import Index
 
-_LINE_EVERY_S = 10.0
 _NO_LIMIT = 10_000
 """Columns of a table that goes to a file or a pipe: no value may be broken there."""
 
@@ -79,30 +78,13 @@ class Console:
             table.add_row(*(Text(cell) for cell in row))
         Rich(file=sys.stdout, width=None if sys.stdout.isatty() else _NO_LIMIT).print(table)
 
-    @contextmanager
-    def progress(self, title: str) -> Iterator[Advance]:
+    def progress(self, title: str) -> AbstractContextManager[Advance]:
         """A display with the time that is left: a bar on a terminal, else a line now and then."""
-        if self.quiet:
-            yield ignore_progress
-        elif sys.stderr.isatty():
-            with _bar(title) as advance:
-                yield advance
-        else:
-            yield _Lines(title)
+        return nullcontext(ignore_progress) if self.quiet else show_progress(title)
 
-    @contextmanager
-    def stages(self) -> Iterator[OnProgress]:
+    def stages(self) -> AbstractContextManager[OnProgress]:
         """A display for work in several stages."""
-        with ExitStack() as shown:
-            current: list[tuple[str, Advance]] = []
-
-            def tell(stage: str, done: int, total: int | None, detail: str = "") -> None:
-                if not current or current[0][0] != stage:
-                    shown.close()
-                    current[:] = [(stage, shown.enter_context(self.progress(stage)))]
-                current[0][1](done, total, detail)
-
-            yield tell
+        return shown(not self.quiet)
 
 
 def _cell(value: object) -> str:
@@ -111,46 +93,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else "".join(c if c.isprintable() else "?" for c in str(value))
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Advance]:
-    from rich.console import Console as Rich
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[detail]}"))
-    with Progress(*columns, *times, console=Rich(stderr=True), transient=True) as bars:
-        task = bars.add_task(title, total=None, detail="")
-
-        def advance(done: int, total: int | None, detail: str = "") -> None:
-            bars.update(task, completed=done, total=total, detail=detail)
-
-        yield advance
-
-
-class _Lines:
-    """Progress where there is no terminal: a line every ten seconds, for a log."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._start = self._last = time.monotonic()
-        self._done_before: int | None = None
-
-    def __call__(self, done: int, total: int | None, detail: str = "") -> None:
-        now = time.monotonic()
-        if self._done_before is None:
-            self._done_before = done - 1  # by an earlier run, which this one goes on from
-        if now - self._last < _LINE_EVERY_S:
-            return
-        self._last = now
-        rate = (done - self._done_before) / (now - self._start)
-        left = f" of {total:,}, {(total - done) / rate / 60:.1f} min left" if total and rate else ""
-        sys.stderr.write(f"{self._title}: {done:,}{left}, {rate:.1f}/s {detail}\n")

@@ -88,10 +88,11 @@ def embed(
     """
     start_ahead("embedkit.indexes.preparation")  # what workers need is imported beside what is imported here
     from embedkit.cli.labels import TableLabels, labels_document, show_labels, show_mapped
-    from embedkit.cli.loading import encoders_for, is_mapped_by, reading_options
+    from embedkit.cli.loading import is_mapped_by, reading_options
     from embedkit.errors import UsageError
     from embedkit.indexes import EmbedSettings, LabelSource
     from embedkit.indexes import labels_from_folders as folder_labels
+    from embedkit.indexes.encoders import encoders_for
 
     if sum((labels is not None, labels_from_folders, drop_labels)) > 1:
         raise UsageError("two-label-sources", "give one of --labels, --labels-from-folders and --drop-labels")

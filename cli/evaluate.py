@@ -61,7 +61,6 @@ def evaluate(
     Every image is judged by heads that saw no image of its patient; every figure has its 95% interval. A run with
     --baseline that was interrupted goes on where it was.
     """
-    from embedkit.cli.loading import encoder_source
     from embedkit.errors import UsageError
     from embedkit.evaluation import (
         FRACTIONS,
@@ -73,6 +72,7 @@ def evaluate(
     )
     from embedkit.evaluation.attention import measure_attention
     from embedkit.heads import save_head
+    from embedkit.indexes.encoders import encoder_source
     from embedkit.report import to_summary, write_attention, write_evaluation
 
     console = Console(as_json, quiet)

@@ -35,13 +35,14 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Draw what in a radiograph speaks for a region, by Guided Grad-CAM."""
-    from embedkit.cli.loading import explainer_of, find_image
+    from embedkit.cli.loading import explainer_of, reading_options
+    from embedkit.indexes.loose_images import find_image
     from embedkit.report import write_explanation
 
     console = Console(as_json, quiet)
     prepare_outputs([out], ".png", ".svg")
     opened = console.open_index(index)
-    image = find_image(opened, query, modality, codecs)
+    image = find_image(opened, query, reading_options(None, modality, codecs))
     found = explainer_of(opened, space, encoder).explain(image.picture[None], region)
     write_explanation(out, image.picture, found)
     explained, probability = found.regions[0], round(float(found.probability[0]), 4)

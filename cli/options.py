@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 import typer
 
 from embedkit.dicom.codecs.choice import Codecs
+from embedkit.indexes import paths
 
 ImageQuery = Annotated[str, typer.Argument(help="A file, or the UID of an image in the index.", metavar="FILE|UID")]
-IndexPath = Annotated[Path, typer.Option("--index", envvar="EMBEDKIT_INDEX", help="The index folder.")]
+IndexPath = Annotated[Path, typer.Option("--index", envvar=paths.INDEX_VARIABLE, help="The index folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
 SpaceName = Annotated[str | None, typer.Option("--space", help="The vector space; needed where there are several.")]
@@ -62,6 +63,6 @@ DropLabels = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, max=1_024, help="Worker processes; one a core where not given.")
 ]
-DEFAULT_INDEX = Path("embedkit-index")
+DEFAULT_INDEX = paths.DEFAULT_INDEX
 LARGEST_SEED = 2**32 - 1
 """NumPy's and scikit-learn's."""

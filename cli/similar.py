@@ -45,9 +45,11 @@ def similar(
     opened = console.open_index(index)
     row = opened.find(query)
     if row is None:
-        from embedkit.cli.loading import encoder_of, find_image
+        from embedkit.cli.loading import reading_options
+        from embedkit.indexes.encoders import encoder_of
+        from embedkit.indexes.loose_images import find_image
 
-        image = find_image(opened, query, modality, codecs)
+        image = find_image(opened, query, reading_options(None, modality, codecs))
         vector = encoder_of(opened, space, encoder).encode(image.picture[None])[0]
         region, neighbours = image.region, opened.similar(vector, k, space)
     else:  # nothing is imported that takes long

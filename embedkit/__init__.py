@@ -17,12 +17,13 @@ from embedkit.lazy import import_on_use
 
 if TYPE_CHECKING:
     __version__: str
+    from embedkit._index import Index
     from embedkit.encoder import load_encoder
-    from embedkit.indexes import Index, embed
+    from embedkit.indexes import embed
     from embedkit.quality import find_label_issues, rank_label_issues
 
 _ROOMS = {
-    "Index": "indexes",
+    "Index": "_index",
     "embed": "indexes",
     "find_label_issues": "quality",
     "load_encoder": "encoder",

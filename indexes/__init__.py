@@ -10,7 +10,7 @@ from embedkit.lazy import import_on_use
 if TYPE_CHECKING:
     from embedkit.indexes.compaction import CompactionReport, compact
     from embedkit.indexes.embedding import EmbedSettings, embed
-    from embedkit.indexes.index import Index, Neighbour
+    from embedkit.indexes.index import Index, Neighbour, Neighbours
     from embedkit.indexes.labelling import AddedLabels, LabelReport, add_labels, label_images
     from embedkit.indexes.manifest import Space
     from embedkit.indexes.merging import MergeReport, merge
@@ -38,6 +38,7 @@ _MODULES = {
     "MergeReport": "merging",
     "MigrationReport": "migration",
     "Neighbour": "index",
+    "Neighbours": "index",
     "RemovalReport": "removal",
     "RemovedImages": "removed_images",
     "Space": "manifest",
@@ -72,6 +73,7 @@ __all__ = [
     "MergeReport",
     "MigrationReport",
     "Neighbour",
+    "Neighbours",
     "RemovalReport",
     "RemovedImages",
     "Space",

@@ -19,19 +19,21 @@ import pyarrow.compute as pc
 
 from embedkit.dicom import InstanceFacts
 from embedkit.dicom.codecs.choice import Codecs
+from embedkit.display import shown
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.image import PreparationOptions
 from embedkit.indexes import catalogue
 from embedkit.indexes.attempts import Attempt, find_settled
 from embedkit.indexes.catalogue import Catalogue
 from embedkit.indexes.derived import refresh_table, update_spaces
+from embedkit.indexes.encoders import load_encoders
 from embedkit.indexes.encoding import fill_space, space_of
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.image_table import ImageTable, read_columns
 from embedkit.indexes.labelling import LabelReport, lay_labels
 from embedkit.indexes.manifest import read_newest_manifest
 from embedkit.indexes.overlay import LabelSource
-from embedkit.indexes.paths import path_text
+from embedkit.indexes.paths import default_index, path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows
 from embedkit.indexes.progress import EmbedReport, ProgressMeter
 from embedkit.indexes.remapping import map_labels_again
@@ -43,7 +45,7 @@ from embedkit.indexes.walk import Walk
 from embedkit.indexes.writer import IndexWriter, open_writer
 from embedkit.labels import LabelTable
 from embedkit.labels.vocabulary import Vocabulary
-from embedkit.progress import OnProgress, ignore_progress
+from embedkit.progress import OnProgress
 from embedkit.sources import FoundFile, find_files
 from embedkit.workers import Executor, LocalExecutor, Pool
 
@@ -81,27 +83,33 @@ class EmbedSettings:
 
 
 def embed(
-    sources: Sequence[Path],
-    index_path: Path,
+    sources: str | Path | Sequence[str | Path],
+    index_path: str | Path | None = None,
     *,
-    encoders: Sequence[Encoder],
+    encoders: Sequence[str | Encoder] | None = None,
     labels: LabelTable | LabelSource | None = None,
     replace_labels: bool = False,
     reading: PreparationOptions | None = None,
     settings: EmbedSettings | None = None,
     executor: Executor | None = None,
-    on_progress: OnProgress = ignore_progress,
+    on_progress: OnProgress | bool = False,
 ) -> EmbedReport:
     """Bring the index at `index_path` up to date with `sources`; make it where there is none.
+
+    ``embed("dump/")`` is ``embedkit embed dump/``.
 
     Parameters
     ----------
     sources
-        Files and folders. Images of other sources that are in the index stay there. A file whose content is met at
-        another path than before, and that is gone from there, has moved: its row does, with labels and decisions. With
-        `forget_vanished`, a source may be gone whose files the index has.
+        A file or folder, or several. Images of other sources that are in the index stay there. A file whose content is
+        met at another path than before, and that is gone from there, has moved: its row does, with labels and
+        decisions. With `forget_vanished`, a source may be gone whose files the index has.
+    index_path
+        The index folder; EMBEDKIT_INDEX, or ``embedkit-index``, where none is named.
     encoders
-        One a vector space. Images that are in the index already get their vectors from the stored pictures.
+        One a vector space: an encoder, or the name or file of one. None for those of the index, or the starter encoder
+        for a new one; beside names, those of the index too. Images that are in the index already get their vectors from
+        the stored pictures.
     labels
         Labels that go before those of the headers, added to what the index has. A table is matched to the images under
         `sources`, and to any whose id or whole path it names. Where it names no image, the labels stay as they are:
@@ -110,6 +118,8 @@ def embed(
         Take away the labels that earlier tables and folders gave to images under `sources`, before `labels` are added.
     executor
         What reads the files; worker processes on this machine, unless another one is given.
+    on_progress
+        Is told how far the work is; True shows a bar on stderr, in a terminal or a notebook.
 
     Raises
     ------
@@ -122,13 +132,41 @@ def embed(
     KeyboardInterrupt
         After the files that were ready have been committed.
     """
-    if not encoders:
-        raise UsageError("no-encoder", "name at least one encoder")
+    folder = default_index() if index_path is None else Path(index_path)
+    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
+    if "" in (sources, index_path):
+        raise UsageError("empty-name", "a path is empty: is a variable not set?")
+    with shown(on_progress) as tell:
+        return _embed(
+            paths,
+            folder,
+            load_encoders(folder, encoders),
+            labels,
+            replace_labels=replace_labels,
+            reading=reading,
+            settings=settings,
+            executor=executor,
+            on_progress=tell,
+        )
+
+
+def _embed(
+    sources: Sequence[Path],
+    index_path: Path,
+    encoders: Sequence[Encoder],
+    labels: LabelTable | LabelSource | None,
+    *,
+    replace_labels: bool,
+    reading: PreparationOptions | None,
+    settings: EmbedSettings | None,
+    executor: Executor | None,
+    on_progress: OnProgress,
+) -> EmbedReport:
     spaces = {encoder.name: space_of(encoder) for encoder in encoders}
-    present, gone = _check_sources(sources, Path(index_path), forget=bool(settings and settings.forget_vanished))
+    present, gone = _check_sources(sources, index_path, forget=bool(settings and settings.forget_vanished))
     reading, settings = reading or PreparationOptions(vocabulary=Vocabulary.load()), settings or EmbedSettings()
     seconds: dict[str, float] = {}
-    with open_writer(Path(index_path), hash_paths=settings.hash_paths) as writer:
+    with open_writer(index_path, hash_paths=settings.hash_paths) as writer:
         paths = writer.paths([Path(source).resolve() for source in sources])
         with _timed(seconds, "fill"):
             for encoder in encoders:

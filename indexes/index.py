@@ -9,23 +9,26 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from embedkit.indexes import image_table
 from embedkit.indexes.checked_files import Tell, say_nothing
 from embedkit.indexes.manifest import FORMAT_VERSION, describe_fallback, find_newest_manifest, images_name
+from embedkit.indexes.paths import default_index
 from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.stored_paths import HashedPaths, StoredPaths, stored_paths
 from embedkit.indexes.vectors import usable
 from embedkit.labels.attribute import REGION
 from embedkit.progress import Advance, ignore_progress
+from embedkit.tables import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from embedkit.encoder import Encoder
     from embedkit.indexes.search import VectorSearch
     from embedkit.labels.attribute import Attribute
 from numpy.typing import NDArray
@@ -44,6 +47,13 @@ class Neighbour:
     region: str
     distance: float
     """(1 - cosine) / 2: 0 the same direction, 1 the opposite one."""
+
+
+class Neighbours(Table[Neighbour]):
+    """Images near to a query, nearest first."""
+
+    __slots__ = ()
+    row_type = Neighbour
 
 
 class NearGraph(NamedTuple):
@@ -100,20 +110,24 @@ class Index:
         self._table, _ = image_table.load(path, self._manifest, tell=self._note)
         self.spaces, self._ids = dict(self._manifest.spaces), self._table.ids
         self._searches: dict[str, VectorSearch] = {}
+        self._encoders: dict[str, Encoder] = {}
 
     @classmethod
-    def open(cls, path: Path | str, *, attribute: Attribute | None = None, on_note: Tell = say_nothing) -> Index:
+    def open(
+        cls, path: Path | str | None = None, *, attribute: Attribute | None = None, on_note: Tell = say_nothing
+    ) -> Self:
         """Open the index in the folder `path`: the newest state that is whole. A note says where that is not the last.
 
-        With an `attribute` its labels are of that, and not of the region. `on_note` is told every line of `notes` when
-        it comes up.
+        Without `path`, it is the folder that the commands take: EMBEDKIT_INDEX, or ``embedkit-index``. With an
+        `attribute` its labels are of that, and not of the region. `on_note` is told every line of `notes` when it comes
+        up.
 
         Raises
         ------
         IndexFolderError
             ``index-absent``, ``index-damaged``, ``index-unreadable`` or ``index-too-new``.
         """
-        index = cls(Path(path), on_note)
+        index = cls(default_index() if path is None else Path(path), on_note)
         if attribute is not None:
             from embedkit.indexes.attributes import label_by  # noqa: PLC0415 (pydicom takes long to import)
 
@@ -160,7 +174,7 @@ class Index:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def with_regions(self, regions: pa.Array) -> Index:
+    def with_regions(self, regions: pa.Array) -> Self:
         """The same index with other regions (images,) in the place of those of `images`."""
         images, other = self.images, copy(self)
         place = images.schema.get_field_index("region")
@@ -256,29 +270,73 @@ class Index:
         return distances, np.where(ids < 0, -1, self._row_of_id[ids])
 
     def similar(
-        self, query: str | Path | NDArray[np.float32], k: int = 10, space: str | None = None
-    ) -> list[Neighbour]:
+        self,
+        query: str | Path | NDArray[np.generic],
+        k: int = 10,
+        space: str | None = None,
+        *,
+        encoder: str | Path | Encoder | None = None,
+    ) -> Neighbours:
         """Return the `k` images nearest to a query, nearest first.
 
         Parameters
         ----------
         query
-            The `image_id` or the path of an image of the index (which is left out of the answer), or a vector (d,).
+            An image of the index, which is left out of the answer: its `image_id`, its SOP Instance UID (the first
+            frame), or its path. Or the path of any file that `embed` reads, of which the first image counts; a
+            radiograph, uint8 (H, W) with bright bone; an embedding, float32 (d,).
+        k
+            How many.
+        space
+            The embedding space, where the index has several.
+        encoder
+            What made the space, where it is not a shipped encoder: its file, or itself. Only a file or a radiograph
+            needs it.
 
         Raises
         ------
         UsageError
-            ``unknown-image`` where the query is not in the index; else as `nearest`.
+            ``unknown-image`` for what is neither in the index nor a file; the reason why a file has no image;
+            ``bad-image`` for an array that is no radiograph; else as `nearest`.
+        EncoderError
+            ``encoder-mismatch`` where the encoder of the space is not the one given, or not a shipped one.
         """
-        own = self._row_of(query) if isinstance(query, str | Path) else -1
-        vector = self._vectors_of(np.array([own]), space)[0] if isinstance(query, str | Path) else query
-        distances, rows = self.nearest(vector[None], k + (own >= 0), space)
+        own = self.find(query) if isinstance(query, str | Path) else None
+        vector = self._embed(query, space, encoder) if own is None else self._vectors_of(np.array([own]), space)[0]
+        distances, rows = self.nearest(vector[None], k + (own is not None), space)
         found = [(int(r), float(d)) for d, r in zip(distances[0], rows[0], strict=True) if r not in (-1, own)][:k]
         ids, paths, regions = (self.images[name] for name in ("image_id", "path", "region"))
-        return [
+        return Neighbours(
             Neighbour(row, ids[row].as_py(), paths[row].as_py(), regions[row].as_py(), distance)
             for row, distance in found
-        ]
+        )
+
+    def _embed(
+        self, query: str | Path | NDArray[np.generic], space: str | None, encoder: str | Path | Encoder | None
+    ) -> NDArray[np.float32]:
+        """Return the embedding, float32 (d,), of what is no image of the index; see `similar`."""
+        from embedkit.indexes.encoding import encode  # noqa: PLC0415
+        from embedkit.indexes.loose_images import clean_array, read_image  # noqa: PLC0415 (decoders: 0.3 s)
+
+        if isinstance(query, str | Path):
+            if not Path(query).is_file():
+                message = "neither a file nor the id or path of an image of this index; see its rejected files"
+                raise UsageError("unknown-image", f"{query}: {message}")
+            picture = read_image(Path(query)).picture
+        elif query.ndim == 1:
+            return np.asarray(query, np.float32)
+        else:
+            picture = clean_array(query)
+        made_by = self._encoder(self.space_name(space), encoder)
+        return np.asarray(encode(made_by, picture[None])[0], np.float32)
+
+    def _encoder(self, space: str, encoder: str | Path | Encoder | None) -> Encoder:
+        """Return what made the space, loaded once; raises as `similar`."""
+        from embedkit.indexes.encoders import encoder_of  # noqa: PLC0415
+
+        if encoder is not None or space not in self._encoders:
+            self._encoders[space] = encoder_of(self, space, encoder)
+        return self._encoders[space]
 
     def neighbour_graph(
         self, space: str | None = None, k: int = 20, *, on_progress: Advance = ignore_progress
@@ -331,8 +389,9 @@ class Index:
         self._on_note(note)
 
     def find(self, query: str | Path) -> int | None:
-        """Return the row of the image with this `image_id` or path; None where there is none."""
+        """Return the row of the image with this `image_id`, SOP Instance UID or path; None where there is none."""
         row = self._table.row_of_image(str(query))
+        row = row if row >= 0 else self._table.row_of_image(f"{query}#1")  # a SOP Instance UID, of several frames
         rows = [row] if row >= 0 else map(self._table.row_of_path, self.paths.texts(Path(query).resolve()))
         return next((row for row in rows if row >= 0), None)
 
@@ -341,14 +400,6 @@ class Index:
         if not isinstance(self.paths, HashedPaths) or self._table.row_of_image(query) >= 0:
             return query
         return self.paths.texts(Path(query).resolve())[-1]
-
-    def _row_of(self, query: str | Path) -> int:
-        row = self.find(query)
-        if row is None:
-            raise UsageError(
-                "unknown-image", f"{query}: no image of this index has this id or path; see its rejected files"
-            )
-        return row
 
     @cached_property
     def paths(self) -> StoredPaths:

@@ -15,7 +15,14 @@ import os
 import re
 from pathlib import Path
 
+DEFAULT_INDEX = Path("embedkit-index")
+INDEX_VARIABLE = "EMBEDKIT_INDEX"
 _ESCAPE = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
+
+
+def default_index() -> Path:
+    """Return the index folder where none is named: what `INDEX_VARIABLE` says in the environment, or the default."""
+    return Path(os.environ.get(INDEX_VARIABLE) or DEFAULT_INDEX)
 
 
 def path_text(path: os.PathLike[str]) -> str:

@@ -34,8 +34,17 @@ def _normalised(name: str) -> str:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """The top-level names of all modules that a file imports anywhere, also within functions or by a literal name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """The top-level names of all modules that a file imports anywhere, also within functions or by a literal name.
+
+    What is imported for types alone is not.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    conditions = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+    for_types = [node for node in conditions if getattr(node.test, "id", "") == "TYPE_CHECKING"]
+    left_out = {id(inner) for node in for_types for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in left_out:
+            continue
         if isinstance(node, ast.Import):
             yield from (name.name.split(".")[0] for name in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:

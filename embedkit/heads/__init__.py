@@ -1,5 +1,9 @@
 """Heads on frozen vectors: a linear and a neighbour classifier of regions, and their out-of-fold probabilities."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from embedkit.heads.confidence import NEVER, Threshold, find_thresholds
 from embedkit.heads.cross_validation import FoldedHeads, cross_validate, fit_head
 from embedkit.heads.domain import Domain, fit_domain
@@ -12,15 +16,21 @@ from embedkit.heads.neighbours import Neighbourhood, Neighbours, Search, build_s
 from embedkit.heads.self_training import fit_self_trained
 from embedkit.heads.storage import load_head, save_head
 from embedkit.heads.whitening import whiten
+from embedkit.lazy import import_on_use
+
+if TYPE_CHECKING:
+    from embedkit.heads.estimators import LinearClassifier, NeighbourClassifier
 
 __all__ = [
     "NEVER",
     "Domain",
     "Ensemble",
     "FoldedHeads",
+    "LinearClassifier",
     "LinearHead",
     "Member",
     "Moments",
+    "NeighbourClassifier",
     "Neighbourhood",
     "Neighbours",
     "Search",
@@ -47,3 +57,7 @@ __all__ = [
     "walk_neighbours",
     "whiten",
 ]
+
+__getattr__ = import_on_use(  # scikit-learn takes long to import
+    __name__, {"LinearClassifier": "estimators", "NeighbourClassifier": "estimators"}
+)

@@ -13,6 +13,7 @@ from embedkit.quality.patterns import ConfusionPattern
 from embedkit.quality.ranking import LabelRanking, rank_label_issues
 from embedkit.quality.surroundings import Graph, find_graph
 from embedkit.quality.table import ISSUES, IssueTable, read_issues
+from embedkit.quality.verdicts import Verdict, Verdicts, classify_files, classify_rows
 
 __all__ = [
     "ISSUES",
@@ -22,8 +23,12 @@ __all__ = [
     "Graph",
     "IssueTable",
     "LabelRanking",
+    "Verdict",
+    "Verdicts",
     "classify",
+    "classify_files",
     "classify_index",
+    "classify_rows",
     "find_graph",
     "find_label_issues",
     "fit_classifier",

@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from embedkit.display import shown
 from embedkit.errors import UsageError
 from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
-from embedkit.progress import OnProgress, ignore_progress
+from embedkit.progress import OnProgress
 from embedkit.quality.conflicts import HEADER_DOUBT, find_study_conflicts, name_header_conflict
 from embedkit.quality.duplicates import NO_DUPLICATES, Duplicates, find_duplicates
 from embedkit.quality.estimate import estimate_errors
@@ -98,7 +99,7 @@ def find_label_issues(
     all_images: bool = False,
     reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
-    on_progress: OnProgress = ignore_progress,
+    on_progress: OnProgress | bool = False,
 ) -> IssueTable:
     """Find wrong labels, foreign, unusable and repeated images, and missing labels.
 
@@ -119,6 +120,7 @@ def find_label_issues(
         Of the folds; the same index and seed give the same table.
     on_progress
         Is told what is being done ("Pictures", "Neighbours", "Labels", "Repeats"), and how much of how much is done.
+        True shows a bar on stderr, in a terminal or a notebook.
 
     Raises
     ------
@@ -130,7 +132,8 @@ def find_label_issues(
     spaces, notes = choose_spaces(index, space)
     names = ("image_id", "sop_instance_uid", "path", "notes", "rows", "columns", *HEADERS)
     columns = {name: index.images[name].to_pylist() for name in names}
-    findings = _examine(index, columns, spaces, reviewed=reviewed or {}, seed=seed, on_progress=on_progress)
+    with shown(on_progress) as tell:
+        findings = _examine(index, columns, spaces, reviewed=reviewed or {}, seed=seed, on_progress=tell)
     labels = findings.screening.labels
     entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
     return IssueTable(

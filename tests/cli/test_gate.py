@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+import embedkit
 from embedkit.heads import fit_ensemble, save_head
 from embedkit.indexes import Index
 
@@ -95,3 +96,23 @@ def test_an_image_that_is_out_of_the_domain_is_stopped(head: Path, tmp_path: Pat
 
 def test_an_unsure_head_stops_a_sure_image(site: Site, sure: Path) -> None:  # noqa: F811
     run("classify", sure, "--index", site.index, code=1)
+
+
+def test_python_gives_the_verdicts_of_the_command(site: Site, head: Path, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "notes.txt").write_text("a knee, honestly")
+    files = sorted(site.dump.rglob("*"))[:40]
+    sources = [*(path for path in files if path.is_file()), tmp_path / "notes.txt"]
+    document = json.loads(run("classify", *sources, "--head", head, "--json", code=1).stdout)
+    index = embedkit.Index.open(site.index)
+    verdicts = index.classify(sources, head=head)
+    rejected = [{"path": verdict.path, "reason": verdict.reason} for verdict in verdicts if verdict.reason]
+    assert rejected == document["rejected"]
+    assert rejected[-1]["reason"] == "not-an-image"
+    images = verdicts.to_pandas().query("reason == ''").drop(columns="reason")
+    assert images.to_dict("records") == document["images"]
+    assert any(verdict.trusted for verdict in verdicts)
+    assert not any(verdict.trusted for verdict in verdicts if verdict.reason or not verdict.confident)
+    unlabelled = json.loads(run("classify", "--index", site.index, "--json", code=1).stdout)["images"]
+    assert index.classify().to_pandas().drop(columns="reason").to_dict("records") == unlabelled
+    with pytest.raises(embedkit.UsageError, match="no file to classify"):
+        index.classify([], head=head)
