@@ -34,9 +34,10 @@ ROOMS = (
 )
 _HEAD = """# Public names
 
-What can be imported from embedkit, room by room ([architecture](architecture.md)), with the first sentence of what it says of itself; `help(name)` has the
-rest: shapes, dtypes, errors. A name that does not stand here is private, whatever it is called, and so is a module that is no heading: it
-may change at any time. How public names change is in [upgrading](upgrading.md). This page is written by `python -m tests.public_api`.
+What can be imported from embedkit, room by room ([architecture](architecture.md)), with the first sentence of what it
+says of itself; `help(name)` has the rest: shapes, dtypes, errors. A name that does not stand here is private, whatever
+it is called, and so is a module that is no heading: it may change at any time. How public names change is in
+[upgrading](upgrading.md). This page is written by `python -m tests.public_api`.
 """
 
 

@@ -30,7 +30,7 @@ NAMESPACES = ["unshare", "--map-root-user", "--mount", "--net"]
 NO_PASSWD = "mount --bind /dev/null /etc/passwd"
 COUNT_ROUTES = 'grep ^Ip: /proc/net/snmp | tail -n 1 | cut -d " " -f 13 >"$ROUTES"'
 """How often something in the namespace tried to reach an address outside of it (OutNoRoutes of RFC 1213)."""
-WRITERS = {"embed", "label", "label-clusters", "review"}
+WRITERS = {"embed", "label", "label-clusters", "review", "migrate", "remove", "compact"}
 
 pytestmark = [
     pytest.mark.slow,
