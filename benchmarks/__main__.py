@@ -59,7 +59,7 @@ def draw_sections(arguments: argparse.Namespace) -> Iterator[str]:
     yield f"## Beside embedding loops of others\n\n{_draw_loops(arguments)}"
     yield f"## The encoder\n\nBeside torch in fp32.\n\n{encode.draw_table(encode.measure())}"
     near = neighbours.draw_table(neighbours.measure(arguments.vectors, arguments.index, arguments.space))
-    yield f"## The neighbour graph\n\nBeside FAISS's exact search and HNSW: 20 neighbours, 512 dimensions.\n\n{near}"
+    yield f"## The nearest of all\n\nBeside FAISS's exact search and HNSW: 20 neighbours, 512 dimensions.\n\n{near}"
     served = serving.draw_table(serving.measure(arguments.images, arguments.index, arguments.space))
     words = "What `embed` derives from the shards, and what it serves; memory is own + mapped from files."
     yield f"## Serving\n\n{words}\n\n{served}"

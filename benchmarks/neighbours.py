@@ -1,4 +1,4 @@
-"""The neighbour graph beside FAISS's exact search and its HNSW, on the same vectors, in one run.
+"""The nearest of all vectors, as the ranking needs them, beside FAISS's exact search and its HNSW, in one run.
 
     python benchmarks/neighbours.py [--sizes 50000 200000] [--index FOLDER [--space NAME]] [--without flat]
 
@@ -130,10 +130,13 @@ def _true_neighbours(vectors: Vectors, sample: NDArray[np.int64]) -> NDArray[np.
 
 
 def _search_graph(vectors: Vectors) -> tuple[NDArray[np.int64], float]:
-    from embedkit.indexes.graph import fit
+    from embedkit.indexes.nearest import NearestOfAll
 
-    found = fit(None, np.arange(len(vectors)), vectors.shape[1], lambda ids: iter([(ids, vectors[ids])]))
-    return found.near, found.recall
+    search = NearestOfAll(vectors, NEIGHBOURS + 1)
+    found = np.empty((len(vectors), NEIGHBOURS + 1), np.int64)
+    for part in search.walk():
+        found[part.queries] = part.rows
+    return _without_itself(found), search.recall
 
 
 def _search_flat(vectors: Vectors) -> tuple[NDArray[np.int64], float]:
@@ -154,9 +157,11 @@ def _search_hnsw(vectors: Vectors) -> tuple[NDArray[np.int64], float]:
 
 
 def _search(index: Any, vectors: Vectors) -> NDArray[np.int64]:
-    """Leave out the vector itself."""
-    found = index.search(vectors, NEIGHBOURS + 1)[1]
-    other = np.argsort(found == np.arange(len(vectors))[:, None], axis=1, kind="stable")[:, :-1]
+    return _without_itself(index.search(vectors, NEIGHBOURS + 1)[1])
+
+
+def _without_itself(found: NDArray[np.int64]) -> NDArray[np.int64]:
+    other = np.argsort(found == np.arange(len(found))[:, None], axis=1, kind="stable")[:, :-1]
     return np.take_along_axis(found, other, axis=1)
 
 

@@ -3,7 +3,7 @@
     python benchmarks/serving.py [--sizes 20000 1000000] [--index FOLDER [--space NAME]] [--keep FOLDER]
 
 Shards are written with the store's own functions, with vectors multiplied as in `neighbours.py` and a few pictures over
-and over. `embed` of an empty folder then makes table, FAISS file and neighbour graph, and again finds nothing to do.
+and over. `embed` of an empty folder then makes table and FAISS file, and again finds nothing to do.
 Every measurement has a process of its own; `shell` is the whole command `embedkit similar UID`, imports included.
 Memory that is mapped from files can be given back at any time and is told apart.
 """

@@ -106,7 +106,8 @@ def choose_rows(rows: pa.Table, live: NDArray[np.bool_], removed: NDArray[np.boo
     """Choose of rows with the columns `HISTORY`, oldest first, those that are kept: the `live` ones, and some bare.
 
     Of several files with one SOP Instance UID the content that came first is kept, for ever. So where there are several
-    contents the rows that tell which one came first stay, and with them those that say that their paths are gone.
+    contents the rows that tell which one came first stay, and with them those that say that their paths are gone. An
+    instance that ever had one content only needs none of that: should this be gone and come back, it comes anew.
     """
     path, uid, content, reason = (np.array(rows[name].to_pylist(), object) for name in HISTORY)
     contents = Counter(name for name, _ in {*zip(uid[~removed], content[~removed], strict=True)})

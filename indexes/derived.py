@@ -1,4 +1,4 @@
-"""Bringing up to date what is derived from shards and labels: the table, the FAISS files and the neighbour graphs."""
+"""Bringing up to date what is derived from shards and labels: the table and the FAISS files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refresh_table(writer: IndexWriter) -> ImageTable:
 
 
 def update_spaces(writer: IndexWriter, table: ImageTable, on_progress: OnProgress = ignore_progress) -> None:
-    """Make FAISS files and neighbour graphs that are outdated, missing or damaged."""
+    """Make FAISS files that are outdated, missing or damaged."""
     ids = np.sort(table.ids)
     for name in writer.manifest.spaces:
         _update_space(writer, ids, name, on_progress)
@@ -31,7 +31,7 @@ def update_spaces(writer: IndexWriter, table: ImageTable, on_progress: OnProgres
 
 def _update_space(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_progress: OnProgress) -> None:
     """Bring what is derived from a space up to date; left as it is where some shard lacks vectors of the space."""
-    from embedkit.indexes import graph, search  # noqa: PLC0415 (FAISS takes long to import)
+    from embedkit.indexes import search  # noqa: PLC0415 (FAISS takes long to import)
 
     if not all(space in shard.vectors for shard in writer.manifest.shards):
         return
@@ -39,8 +39,3 @@ def _update_space(writer: IndexWriter, ids: NDArray[np.int64], space: str, on_pr
     found, as_stored = search.load(folder, writer.manifest, space, ids, on_progress=advance)
     if not as_stored:
         writer.set_search(space, found)
-    del found  # a gigabyte, where there are a million images
-    advance = partial(on_progress, f"Neighbours in {space}")
-    near, as_stored = graph.load(folder, writer.manifest, space, ids, scratch=folder, on_progress=advance)
-    if not as_stored:
-        writer.set_graph(space, near)

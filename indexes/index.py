@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.stored_paths import HashedPaths, StoredPaths, stored_paths
 from embedkit.indexes.vectors import usable
 from embedkit.labels.attribute import REGION
-from embedkit.progress import Advance, ignore_progress
 from embedkit.tables import Table
 
 if TYPE_CHECKING:
@@ -54,17 +53,6 @@ class Neighbours(Table[Neighbour]):
 
     __slots__ = ()
     row_type = Neighbour
-
-
-class NearGraph(NamedTuple):
-    """The nearest other images of every image of an index."""
-
-    rows: NDArray[np.int64]
-    """int64 (images, k), nearest first; -1 where there are fewer."""
-    cosines: NDArray[np.float32]
-    """float32 (images, k), -1 where there are fewer."""
-    recall: float
-    """The share of the true neighbours that was found, measured on a sample; 1 where the search was exact."""
 
 
 class Index:
@@ -337,26 +325,6 @@ class Index:
         if encoder is not None or space not in self._encoders:
             self._encoders[space] = encoder_of(self, space, encoder)
         return self._encoders[space]
-
-    def neighbour_graph(
-        self, space: str | None = None, k: int = 20, *, on_progress: Advance = ignore_progress
-    ) -> NearGraph:
-        """Return the `k` nearest other images of every image; raises as `vectors` does.
-
-        20 or fewer are kept in the index folder; where the file is missing or outdated, and for more, they are searched
-        for, and `on_progress` is told how many of how many images are done.
-        """
-        from embedkit.indexes import graph  # noqa: PLC0415 (FAISS takes long to import)
-
-        name, ids = self.space_name(space), np.sort(self._ids)
-        if k <= graph.NEIGHBOURS:
-            found, _ = graph.load(self.path, self._manifest, name, ids, on_progress=on_progress, tell=self._note)
-        else:
-            read = partial(read_vectors_by_shard, self.path, self._manifest, name)
-            found = graph.fit(None, ids, self.spaces[name].dimension, read, k=k, on_progress=on_progress)
-        place = np.searchsorted(ids, self._ids)
-        near = found.near[place, :k]
-        return NearGraph(np.where(near < 0, -1, self._row_of_id[near]), found.cosines[place, :k], found.recall)
 
     def space_name(self, name: str | None = None) -> str:
         """Return `name` where it is a space of this index, or that of its only space; raises as `vectors` does."""

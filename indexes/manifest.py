@@ -83,18 +83,6 @@ class SearchFile:
 
 
 @dataclass(frozen=True)
-class GraphFile:
-    """The graph of the nearest images in a space: `faiss/SPACE-NNNNNN.graph.parquet`."""
-
-    number: int
-    sha256: str
-    ids: str
-    """sha256 of the int64 ids in the graph, ascending."""
-    recall: float
-    """As measured when it was made."""
-
-
-@dataclass(frozen=True)
 class LabelsFile:
     """The overlay of labels that came from outside the headers: `labels-NNNNNN.parquet`."""
 
@@ -132,7 +120,6 @@ class Manifest:
     spaces: dict[str, Space] = field(default_factory=dict)
     shards: tuple[Shard, ...] = ()
     search: dict[str, SearchFile] = field(default_factory=dict)
-    graphs: dict[str, GraphFile] = field(default_factory=dict)
     labels: LabelsFile | None = None
     modalities: tuple[str, ...] = ()
     """Those that the last complete run took: with more of them, files of other modalities are read again."""
@@ -155,7 +142,6 @@ class Manifest:
             files[images_name(shard.number)] = shard.sha256
             files |= {vectors_name(shard.number, space): file.sha256 for space, file in shard.vectors.items()}
         files |= {search_name(space, file.number): file.sha256 for space, file in self.search.items()}
-        files |= {graph_name(space, file.number): file.sha256 for space, file in self.graphs.items()}
         if self.labels:
             files[labels_name(self.labels.number)] = self.labels.sha256
         if self.removed:
@@ -178,11 +164,6 @@ def vectors_name(shard: int, space: str) -> str:
 def search_name(space: str, number: int) -> str:
     """Name the FAISS file that the manifest `number` brought."""
     return f"faiss/{space}-{number:06d}.faiss"
-
-
-def graph_name(space: str, number: int) -> str:
-    """Name the neighbour graph that the manifest `number` brought."""
-    return f"faiss/{space}-{number:06d}.graph.parquet"
 
 
 def labels_name(number: int) -> str:
@@ -309,7 +290,6 @@ def _to_json(manifest: Manifest) -> bytes:
         "patient_key": manifest.patient_key,
         "spaces": {name: asdict(space) for name, space in manifest.spaces.items()},
         "search": {name: asdict(file) for name, file in manifest.search.items()},
-        "graphs": {name: asdict(file) for name, file in manifest.graphs.items()},
         "labels": asdict(manifest.labels) if manifest.labels else None,
         "modalities": manifest.modalities,
         "table": asdict(manifest.table) if manifest.table else None,
@@ -343,8 +323,7 @@ def _compact(value: object) -> str:
 
 def _from_json(number: int, content: dict[str, Any]) -> Manifest:
     """Build a manifest; raises ValueError, KeyError, TypeError or AttributeError for anything that is none."""
-    graphs = content["graphs"]
-    if not all(SPACE_NAME.fullmatch(name) for name in (*content["spaces"], *content["search"], *graphs)):
+    if not all(SPACE_NAME.fullmatch(name) for name in (*content["spaces"], *content["search"])):
         raise ValueError("a space's name becomes part of a file's name")
     labels, table, removed = content["labels"], content["table"], content.get("removed")
     shards = tuple(_shard_from_json(place, shard) for place, shard in enumerate(content["shards"]))
@@ -359,10 +338,6 @@ def _from_json(number: int, content: dict[str, Any]) -> Manifest:
         {
             name: SearchFile(int(file["number"]), file["sha256"], file["ids"], int(file["mtime_ns"]))
             for name, file in content["search"].items()
-        },
-        {
-            name: GraphFile(int(file["number"]), file["sha256"], file["ids"], float(file["recall"]))
-            for name, file in graphs.items()
         },
         LabelsFile(int(labels["number"]), labels["sha256"]) if labels else None,
         tuple(content["modalities"]),

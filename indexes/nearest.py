@@ -30,9 +30,7 @@ from embedkit.progress import Advance, ignore_progress
 from embedkit.threads import single_thread
 
 Ints = NDArray[np.int64]
-Rearrange = Callable[[Ints], None]
 Block = TypeVar("Block")
-
 EXACT_BELOW = 65_536
 AIM = 0.995
 _SAMPLE = 512
@@ -69,16 +67,10 @@ class NearestOfAll:
         How many.
     exact_below
         Below so many vectors, and on a GPU, each is compared with every other.
-    rearrange
-        Brings `directions` into another order, where they lie in a file (`ScratchVectors.rearrange`): there, those that
-        lie together should lie side by side.
     """
 
-    def __init__(
-        self, directions: Vectors, k: int, *, exact_below: int = EXACT_BELOW, rearrange: Rearrange | None = None
-    ) -> None:
+    def __init__(self, directions: Vectors, k: int, *, exact_below: int = EXACT_BELOW) -> None:
         self.directions, self.k, self.recall = directions, k, 1.0
-        self._rearrange = rearrange
         self._tiled = len(directions) >= max(exact_below, 2 * _SAMPLE) and not _gpu()
 
     def walk(self, on_progress: Advance = ignore_progress) -> Iterator[Found]:
@@ -119,17 +111,12 @@ class NearestOfAll:
 
     def _compare_in(self, sketch: Vectors, members: Ints, wanted: int) -> Callable[[tuple[Ints, Ints]], Found]:
         """Return what finds the nearest of some queries among others; both are places in `members`, which are rows."""
-        where = members  # their directions are
-        if self._rearrange:
-            self._rearrange(members)
-            where = np.arange(len(members))
-        sketched = where if sketch is self.directions else members
 
         def compare(block: tuple[Ints, Ints]) -> Found:
             queries, among = block
-            scores = sketch[sketched[queries]] @ sketch[sketched[among]].T
+            scores = sketch[members[queries]] @ sketch[members[among]].T
             near = among[_largest(scores, min(wanted, len(among)))]
-            cosines = _cosines(self.directions[where[queries]], self.directions, where[near])
+            cosines = _cosines(self.directions[members[queries]], self.directions, members[near])
             return Found(members[queries], *_nearest(self.k, members[near], cosines))
 
         return compare

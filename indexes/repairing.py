@@ -62,7 +62,7 @@ def repair(path: Path | str) -> list[str]:
             if error.reason != "index-damaged":
                 raise
         if writer.manifest != before:
-            done.append("what is derived from the shards (table, FAISS files, neighbour graphs) was made anew")
+            done.append("what is derived from the shards (table, FAISS files) was made anew")
     return done
 
 

@@ -120,7 +120,7 @@ class ShardQueue:
         blank = np.zeros((1, PICTURE_SIDE, PICTURE_SIDE), np.uint8)
         for encoder in self._encoders:
             encoder.encode(blank)  # importing and compiling take long, the first time
-        from embedkit.indexes import graph, search  # noqa: F401, PLC0415 (FAISS takes long to import)
+        from embedkit.indexes import search  # noqa: F401, PLC0415 (FAISS takes long to import)
 
     def _encode_job(self, pictures: NDArray[np.uint8]) -> Vectors:
         start = time.perf_counter()

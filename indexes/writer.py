@@ -18,7 +18,6 @@ from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.lock import LOCK_NAME, hold_lock
 from embedkit.indexes.manifest import (
     FORMAT_VERSION,
-    GraphFile,
     LabelsFile,
     Manifest,
     RemovedFile,
@@ -29,7 +28,6 @@ from embedkit.indexes.manifest import (
     VectorFile,
     describe_fallback,
     find_newest_manifest,
-    graph_name,
     images_name,
     labels_name,
     manifest_name,
@@ -47,10 +45,9 @@ from embedkit.indexes.overlay import write_overlay
 from embedkit.indexes.shards import write_images, write_table, write_vectors
 from embedkit.indexes.storage import TEMPORARY_SUFFIX, make_folder, remove_files, sha256_of, sync_folder, write_bytes
 from embedkit.indexes.stored_paths import KEY_NAME, StoredPaths, stored_paths
-from embedkit.indexes.vectors import digest_ids, usable
+from embedkit.indexes.vectors import usable
 
 if TYPE_CHECKING:
-    from embedkit.indexes.graph import Graph
     from embedkit.indexes.image_table import ImageTable
     from embedkit.indexes.search import VectorSearch
 from numpy.typing import NDArray
@@ -120,9 +117,11 @@ class IndexWriter:
         self._commit(shards=tuple(shards))
 
     def replace_shards(self, shards: Sequence[Shard]) -> None:
-        """Put shards, new ones among them, in the place of all."""
-        numbers = [self.manifest.next_shard, *(shard.number + 1 for shard in shards)]
-        self._commit(shards=tuple(shards), next_shard=max(numbers))
+        """Put shards, new ones among them, in the place of all; where rows went, ids mean other images than before."""
+        next_shard = max([self.manifest.next_shard, *(shard.number + 1 for shard in shards)])
+        same_ids = [shard.rows for shard in shards] == [shard.rows for shard in self.manifest.shards]
+        search = self.manifest.search if same_ids else {}
+        self._commit(shards=tuple(shards), next_shard=next_shard, search=search)
 
     def forget_earlier(self) -> None:
         """Delete all that is not of this state, which otherwise the one before it is kept for."""
@@ -168,13 +167,6 @@ class IndexWriter:
         path = self.folder / search_name(space, number)
         entry = SearchFile(number, found.write(path), found.ids_digest, path.stat().st_mtime_ns)
         self._commit(search=self.manifest.search | {space: entry})
-
-    def set_graph(self, space: str, graph: Graph) -> None:
-        """Put a neighbour graph in the place of the earlier one."""
-        number = self.manifest.number + 1
-        sha256 = graph.write(self.folder / graph_name(space, number))
-        entry = GraphFile(number, sha256, digest_ids(graph.ids), graph.recall)
-        self._commit(graphs=self.manifest.graphs | {space: entry})
 
     def _write_vectors(
         self, number: int, space: str, vectors: NDArray[np.float32], pictured: NDArray[np.bool_]

@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from embedkit.errors import EmbedkitError
-from embedkit.indexes import EmbedSettings, Index, add_labels, checked_files, embed, graph, search, verify
+from embedkit.indexes import EmbedSettings, Index, add_labels, checked_files, embed, search, verify
 from embedkit.indexes.manifest import manifest_name, read_newest_manifest
 from embedkit.labels.header import Label
 from embedkit.workers import SerialExecutor
 
 from .conftest import TinyEncoder
 
-PRELOADED = graph, search
+PRELOADED = (search,)
 """Imported here, so that no child has to."""
 Answer = tuple[str, Any]
 
@@ -40,11 +40,10 @@ def read_all(folder: Path) -> Any:
     index = Index.open(folder)
     vectors = index.vectors("tiny")
     near = [array.tobytes() for array in index.nearest(vectors[:3] + 0.01, 4)]
-    edges = [array.tobytes() for array in index.neighbour_graph(k=3)[:2]]
     ids = index.images["image_id"].to_pylist()
     facts = [index.images.to_pydict(), index.rejected.to_pydict(), index.header_regions.to_pylist()]
     pictures = index.pictures(range(len(index))).tobytes()
-    return facts, vectors.tobytes(), near, edges, pictures, index.rows_of(ids).tolist(), index.similar(ids[1], 3)
+    return facts, vectors.tobytes(), near, pictures, index.rows_of(ids).tolist(), index.similar(ids[1], 3)
 
 
 def use(dump: Path, folder: Path) -> dict[str, Callable[[], Any]]:

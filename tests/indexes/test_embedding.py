@@ -198,7 +198,7 @@ def test_progress_counts_every_file_once(tmp_path: Path, run: Embed) -> None:
     assert [done for _, done, _, _ in files] == list(range(1, 9))
     assert files[-1][3] == "7 images, 1 rejected"
     assert {total for _, _, total, _ in files} <= {None, 8}
-    assert list(dict.fromkeys(told[0] for told in seen)) == ["Embedding", "Search index of tiny", "Neighbours in tiny"]
+    assert list(dict.fromkeys(told[0] for told in seen)) == ["Embedding", "Search index of tiny"]
     assert all(total == 7 for stage, _, total, _ in seen if stage != "Embedding")
 
 
@@ -222,4 +222,3 @@ def test_an_empty_dump_makes_an_empty_index(tmp_path: Path, run: Embed) -> None:
     index = Index.open(tmp_path / "index")
     assert (len(index), index.vectors().shape, index.rejected.num_rows) == (0, (0, 512), 0)
     assert index.similar(np.ones(512, np.float32)) == []
-    assert index.neighbour_graph(k=3)[0].shape == (0, 3)

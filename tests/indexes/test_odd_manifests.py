@@ -14,7 +14,6 @@ from embedkit.errors import IndexFolderError
 from embedkit.indexes import Index
 from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.manifest import (
-    GraphFile,
     LabelsFile,
     Manifest,
     RemovedFile,
@@ -34,7 +33,6 @@ WHOLE = Manifest(
     {"a": Space("e", "1", "fp32", "torch-cpu", 224, 512)},
     (Shard(0, 1, "s", {"a": VectorFile("v", (0,))}, Attempt(1, 1.0, "0")),),
     {"a": SearchFile(1, "s", "i", 1)},
-    {"a": GraphFile(1, "s", "i", 1.0)},
     LabelsFile(1, "s"),
     ("CR",),
     TableFile(1, "s", 1, 1),

@@ -106,6 +106,7 @@ def test_after_compacting_nothing_of_it_is_in_any_file(tmp_path: Path, run: Embe
     assert command("verify", "--deep", "--index", index).stdout == "every file is as it was written\n"
     compacted = Index.open(index)
     assert compacted.images.equals(images)
+    assert compacted.nearest(compacted.vectors(), 1)[1].ravel().tolist() == list(range(8))
     assert np.array_equal(compacted.vectors(), vectors)
     assert compacted.stored_pictures(range(8)) == pictures
     with Decisions.open(index, read_only=True) as decisions:

@@ -49,8 +49,8 @@ def everything(index: Path) -> tuple[object, ...]:
     rows = range(len(opened))
     spaces = sorted(opened.spaces)
     vectors = [opened.vectors(space).tobytes() for space in spaces]
-    graphs = [opened.neighbour_graph(space, 3)[0].tobytes() for space in spaces]
-    return opened.images.to_pydict(), opened.rejected.to_pydict(), opened.pictures(rows).tobytes(), vectors, graphs
+    near = [opened.nearest(opened.vectors(space), 3, space)[1].tobytes() for space in spaces]
+    return opened.images.to_pydict(), opened.rejected.to_pydict(), opened.pictures(rows).tobytes(), vectors, near
 
 
 def everything_or_damaged(index: Path) -> object:
@@ -73,8 +73,6 @@ def test_every_kind_of_file_is_checked(whole: Path) -> None:
         "shards/.other.parquet",
         "faiss/tiny-.faiss",
         "faiss/other-.faiss",
-        "faiss/tiny-.graph.parquet",
-        "faiss/other-.graph.parquet",
         "labels-.parquet",
         "table-.arrow",
     }
@@ -181,7 +179,7 @@ def test_every_commit_can_be_rebuilt_from_what_stands(
     monkeypatch.setattr(IndexWriter, "_commit", commit_and_lose)
     run(None, None, spaces[0])
     run(None, None, *spaces, labels=label_by_path)
-    kinds = ("spaces", "shards", "table", "modalities", "search", "graphs", "labels")
+    kinds = ("spaces", "shards", "table", "modalities", "search", "labels")
     assert set(rebuilt) == {(kind, True) for kind in kinds}
 
 
