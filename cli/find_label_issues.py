@@ -56,14 +56,14 @@ def find_label_issues(
 
 def document_of(issues: IssueTable) -> dict[str, Any]:
     """What `--json` says."""
-    suspects = [row | {"reason": why} for row, why in zip(issues.table.to_pylist(), issues.reasons, strict=True)]
     return {
         "images": issues.images,
         "counts": issues.counts,
         "notes": issues.notes,
         "estimate": asdict(issues.estimate) if issues.estimate else None,
         "patterns": [asdict(pattern) for pattern in issues.patterns],
-        "issues": suspects,
+        "issues": issues.table.to_pylist(),
+        "ranked": issues.made or None,
     }
 
 
@@ -79,8 +79,15 @@ def write_issues(path: Path, index: Index, issues: IssueTable) -> None:
         write_issues_page(path, index, issues)
 
 
+def tell_made(console: Console, issues: IssueTable) -> None:
+    """Say when a ranking was made that was not made now."""
+    if issues.made:
+        console.note(f"the ranking of {issues.made} is still that of this index: nothing was ranked again")
+
+
 def show_issues(console: Console, issues: IssueTable, top: int) -> None:
     """The first suspects, and how many there are of each kind."""
+    tell_made(console, issues)
     for note in issues.notes:
         console.note(note)
     columns = ["rank", "issue", "given_region", "suggested_region", "score", "confidence", "path"]

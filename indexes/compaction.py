@@ -19,6 +19,7 @@ from embedkit.indexes.manifest import Manifest, Shard, Space, VectorFile, images
 from embedkit.indexes.removal import read_removed
 from embedkit.indexes.removed_images import RemovedImages
 from embedkit.indexes.rows import VANISHED, read_live_rows
+from embedkit.indexes.sealed_files import forget_rankings
 from embedkit.indexes.shards import (
     FACTS_SCHEMA,
     IMAGES_SCHEMA,
@@ -81,6 +82,7 @@ def compact(index_path: Path | str, *, on_progress: OnProgress = ignore_progress
         table = refresh_table(writer)
         update_spaces(writer, table, on_progress)
         writer.forget_earlier()
+        forget_rankings(folder)
     rows = [sum(shard.rows for shard in manifest) for manifest in (held.shards, shards)]
     return CompactionReport(rows[0], rows[1], before, _size(folder))
 

@@ -356,6 +356,12 @@ class Index:
         self.notes.append(note)
         self._on_note(note)
 
+    def digest(self, columns: Sequence[str], spaces: Sequence[str]) -> str:
+        """SHA-256 in hex of what is worked out from these columns, spaces and the pictures: the same for the same."""
+        from embedkit.indexes.state import digest_state  # noqa: PLC0415 (hashlib and Arrow's IPC, which few need)
+
+        return digest_state(self._manifest, self.images, self._ids, columns, spaces)
+
     def find(self, query: str | Path) -> int | None:
         """Return the row of the image with this `image_id`, SOP Instance UID or path; None where there is none."""
         row = self._table.row_of_image(str(query))

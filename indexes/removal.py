@@ -22,6 +22,7 @@ from embedkit.indexes.manifest import Manifest, labels_name, read_newest_manifes
 from embedkit.indexes.overlay import read_overlay
 from embedkit.indexes.removed_images import RemovedImages
 from embedkit.indexes.rows import VANISHED, read_live_rows
+from embedkit.indexes.sealed_files import forget_rankings
 from embedkit.indexes.shards import read_table
 from embedkit.indexes.stored_paths import KEY_NAME, StoredPaths
 from embedkit.indexes.writer import IndexWriter, open_existing
@@ -74,6 +75,7 @@ def take_out(writer: IndexWriter, files: pa.Table) -> int:
     removed = RemovedImages(writer.patient_key)
     keep_out(writer, removed.hash_all([*files["sop_instance_uid"].to_pylist(), *files["content_blake3"].to_pylist()]))
     _drop_labels(writer, files)
+    forget_rankings(writer.folder)
     paths = sorted({*files["path"].to_pylist()})
     writer.add_shard([ImageRow(path, 0, 0, "", InstanceFacts(""), reason=VANISHED) for path in paths], {})
     return len(paths)

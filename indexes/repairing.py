@@ -30,6 +30,7 @@ from embedkit.indexes.manifest import (
     write_manifest,
 )
 from embedkit.indexes.overlay import read_overlay
+from embedkit.indexes.sealed_files import list_rankings, read_sealed
 from embedkit.indexes.shards import FACTS_SCHEMA, read_facts, read_pictures, read_vectors
 from embedkit.indexes.storage import remove_files, sha256_of
 from embedkit.indexes.vectors import usable
@@ -55,6 +56,9 @@ def repair(path: Path | str) -> list[str]:
 
     with open_existing(folder, rebuild, upgrade=True) as writer:
         remove_files([folder / NOTE_NAME])  # everything is checked anew
+        if broken := [path for path in list_rankings(folder) if read_sealed(path) is None]:
+            remove_files(broken)
+            done.append("a ranking that was not what was written was deleted: the next one is made anew")
         before = writer.manifest
         try:
             update_spaces(writer, refresh_table(writer))

@@ -23,6 +23,7 @@ from embedkit.indexes.manifest import (
 )
 from embedkit.indexes.overlay import read_overlay
 from embedkit.indexes.removal import read_removed
+from embedkit.indexes.sealed_files import list_rankings, read_sealed
 from embedkit.indexes.shards import read_facts
 from embedkit.indexes.storage import remove_files, sha256_of
 
@@ -52,6 +53,11 @@ def verify(path: Path | str, *, deep: bool = False) -> list[str]:
             problems.append(f"{name}: it is missing")
         except OSError as error:
             problems.append(f"{name}: it cannot be read ({error.strerror})")
+    problems += [
+        f"{path.relative_to(folder)}: its content is not what was written; it is not used"
+        for path in list_rankings(folder)
+        if read_sealed(path) is None
+    ]
     if problems:  # readers look again, and do not go by what they found earlier
         with suppress(IndexFolderError):
             remove_files([folder / NOTE_NAME])

@@ -34,6 +34,12 @@ class Witness:
         others = self._filed_in_study(row)
         return sentence + (f" Its study has {others[suggested]} filed as {suggested}." if others[suggested] else "")
 
+    def of_doubt(self, row: int) -> str:
+        """What speaks against a label that is doubted a little; "" where only its neighbours do."""
+        labels = self.labels
+        suggested = labels.classes[labels.suggested[row]] if labels.suggested[row] >= 0 else ""
+        return self.of_label(row) if suggested not in ("", self.headers["region"][row]) else ""
+
     def of_missing(self, row: int) -> str:
         """What stands in for a label that did not come with the image."""
         labels = self.labels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -25,7 +25,9 @@ from embedkit.quality.ranking import LabelRanking
 from embedkit.quality.rarity import RareLabel, find_rare_labels
 from embedkit.quality.screening import Screening, screen_labels
 from embedkit.quality.spaces import choose_spaces
+from embedkit.quality.stored_ranking import place_ranking, read_ranking, store_ranking, with_time
 from embedkit.quality.table import (
+    DOUBTFUL,
     HEADER_CONFLICT,
     MISLABELLED,
     MISSING_LABEL,
@@ -52,11 +54,11 @@ _ORDER = (
     NONE,
     NOT_CHECKED,
 )
-
-
+_PLACE = {issue: place for place, issue in enumerate(_ORDER)}
+_COLUMNS = ("image_id", "sop_instance_uid", "path", "notes", "rows", "columns", *HEADERS)
+"""Of the index, all that a ranking is made from beside pictures and vectors."""
 _ALIKE = {
     OUT_OF_DOMAIN: "No region fits: the labels around it are doubted too, or it is far from all.",
-    NONE: "",
     NOT_CHECKED: "Not checked: its label needs images of other patients, and of another label, to be held against.",
 }
 """What is said of every image with the issue."""
@@ -130,18 +132,31 @@ def find_label_issues(
     if len(index.images) == 0:
         raise UsageError("empty-index", "the index holds no image: embed some first")
     spaces, notes = choose_spaces(index, space)
-    names = ("image_id", "sop_instance_uid", "path", "notes", "rows", "columns", *HEADERS)
-    columns = {name: index.images[name].to_pylist() for name in names}
-    with shown(on_progress) as tell:
-        findings = _examine(index, columns, spaces, reviewed=reviewed or {}, seed=seed, on_progress=tell)
+    verdicts = dict(reviewed or {})
+    kept = place_ranking(index, _COLUMNS, spaces, verdicts, seed) if isinstance(index, Index) else None
+    found = read_ranking(kept) if kept else None
+    if found is None:
+        with shown(on_progress) as tell:
+            found = _rank(index, spaces, verdicts, seed, tell)
+        if kept:
+            store_ranking(kept, with_time(found))
+    return replace(found if all_images else found.listed(), notes=(*notes, *found.notes))
+
+
+def _rank(
+    index: Index, spaces: Sequence[str], reviewed: Mapping[int, str], seed: int, on_progress: OnProgress
+) -> IssueTable:
+    """Rank all images, those without an issue too."""
+    columns = {name: index.images[name].to_pylist() for name in _COLUMNS}
+    findings = _examine(index, columns, spaces, reviewed=reviewed, seed=seed, on_progress=on_progress)
     labels = findings.screening.labels
-    entries = sorted(_list_entries(findings, all_images), key=lambda e: (-e.score, _ORDER.index(e.issue), e.row))
+    entries = sorted(_list_entries(findings), key=lambda e: (-e.score, _PLACE[e.issue], e.row))
+    reasons = _explain(entries, Witness(labels, findings.duplicates, columns), index, findings)
     return IssueTable(
-        _tabulate(entries, findings, columns),
+        _tabulate(entries, findings, columns, reasons),
         tuple(entry.row for entry in entries),
         len(index.images),
-        (*notes, *findings.screening.notes),
-        _explain(entries, Witness(labels, findings.duplicates, columns), index, findings),
+        findings.screening.notes,
         find_patterns(labels),
         estimate_errors(findings.wrong, findings.settled, labels.disagreement) if labels.checked.any() else None,
     )
@@ -207,7 +222,7 @@ class _Entry:
     region: str = ""
 
 
-def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
+def _list_entries(found: _Findings) -> Iterator[_Entry]:
     labels, foreign, doubt = found.screening.labels, found.screening.foreign, found.wrong
     blank = (found.unusable > 0.5) & ~found.settled
     out = (foreign > 0.5) & ~blank
@@ -230,13 +245,12 @@ def _list_entries(found: _Findings, all_images: bool) -> Iterator[_Entry]:
             yield _Entry(row, HEADER_CONFLICT, HEADER_DOUBT)
     repeats = list(_list_duplicates(found.duplicates))
     yield from repeats
-    if all_images:
-        judged = blank | out | wrong | found.missing | rare
-        for row in np.flatnonzero(~judged & ~labels.checked).tolist():
-            yield _Entry(row, NOT_CHECKED, 0.0)
-        judged[[entry.row for entry in repeats]] = True
-        for row in np.flatnonzero(~judged & labels.checked).tolist():
-            yield _Entry(row, NONE, float(doubt[row]))
+    judged = blank | out | wrong | found.missing | rare
+    for row in np.flatnonzero(~judged & ~labels.checked).tolist():
+        yield _Entry(row, NOT_CHECKED, 0.0)
+    judged[[entry.row for entry in repeats]] = True
+    for row in np.flatnonzero(~judged & labels.checked).tolist():
+        yield _Entry(row, NONE, float(doubt[row]))
 
 
 def _explain(entries: list[_Entry], witness: Witness, index: Index, found: _Findings) -> tuple[str, ...]:
@@ -251,6 +265,7 @@ def _explain(entries: list[_Entry], witness: Witness, index: Index, found: _Find
         STUDY_CONFLICT: lambda entry: witness.of_study(entry.row, entry.evidence),
         HEADER_CONFLICT: lambda entry: found.header_conflicts[entry.row],
         RARE_LABEL: lambda entry: str(found.rare_labels[entry.row]),
+        NONE: lambda entry: witness.of_doubt(entry.row) if entry.score >= DOUBTFUL else "",
     }
     return tuple(_ALIKE[entry.issue] if entry.issue in _ALIKE else say[entry.issue](entry) for entry in entries)
 
@@ -266,25 +281,24 @@ def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:
         yield _Entry(row, NEAR_DUPLICATE, float(score[members[0]]), tuple(other[members].tolist()))
 
 
-def _tabulate(entries: list[_Entry], found: _Findings, columns: dict[str, list[str]]) -> pa.Table:
+def _tabulate(
+    entries: list[_Entry], found: _Findings, columns: dict[str, list[str]], reasons: Sequence[str]
+) -> pa.Table:
     hidden = {entry.row for entry in entries if entry.issue in (UNUSABLE, OUT_OF_DOMAIN, NOT_CHECKED)}
     return pa.Table.from_pylist(
         [
-            _describe(rank, entry, found, columns, suggest=entry.row not in hidden)
-            for rank, entry in enumerate(entries, start=1)
+            _describe(entry, found, columns, suggest=entry.row not in hidden) | {"rank": rank, "reason": reason}
+            for rank, (entry, reason) in enumerate(zip(entries, reasons, strict=True), start=1)
         ],
         schema=SCHEMA,
     )
 
 
-def _describe(
-    rank: int, entry: _Entry, found: _Findings, columns: dict[str, list[str]], *, suggest: bool
-) -> dict[str, object]:
+def _describe(entry: _Entry, found: _Findings, columns: dict[str, list[str]], *, suggest: bool) -> dict[str, object]:
     row, labels = entry.row, found.screening.labels
     suggested, confidence, agreement = _suggest(entry, labels) if suggest else ("", 0.0, 0.0)
     evidence = entry.evidence or [near for near in labels.neighbours[row].tolist() if near >= 0]
     return {
-        "rank": rank,
         "sop_instance_uid": columns["sop_instance_uid"][row],
         "path": columns["path"][row],
         "issue": entry.issue,

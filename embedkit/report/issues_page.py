@@ -14,7 +14,7 @@ from string import Template
 import numpy as np
 
 from embedkit.indexes import Index
-from embedkit.quality import ISSUES, IssueTable
+from embedkit.quality import IssueTable
 from embedkit.quality.groups import KEEP, REPEAT
 from embedkit.quality.pictures import Pictures
 from embedkit.quality.table import NEAR_DUPLICATE, STUDY_CONFLICT
@@ -74,13 +74,8 @@ def issues_page(index: Index, issues: IssueTable, *, pictured: int = PICTURED) -
 
 def _list_suspects(index: Index, issues: IssueTable) -> list[_Suspect]:
     """The rows of the table but those of images without an issue."""
-    table = issues.table.to_pylist()
-    reasons = issues.reasons or ("",) * len(table)
-    chosen = [
-        (row, fields | {"reason": reason})
-        for row, fields, reason in zip(issues.rows, table, reasons, strict=True)
-        if fields["issue"] in ISSUES
-    ]
+    listed = issues.listed()
+    chosen = list(zip(listed.rows, listed.table.to_pylist(), strict=True))
     named = [[name for name in str(fields["evidence"]).split(";") if name] for _, fields in chosen]
     rows = iter(index.rows_of([name for names in named for name in names]).tolist())
     return [

@@ -13,14 +13,12 @@ from embedkit.errors import UsageError
 from embedkit.indexes import Index
 from embedkit.quality import ISSUES, IssueTable, read_issues
 from embedkit.quality.table import (
+    DOUBTFUL,
     HEADER_CONFLICT,
     MISSING_LABEL,
     NEAR_DUPLICATE,
     NONE,
-    OUT_OF_DOMAIN,
-    RARE_LABEL,
     STUDY_CONFLICT,
-    UNUSABLE,
 )
 from embedkit.review.agreement import Consensus
 
@@ -33,14 +31,11 @@ _COLUMNS = (
     "confidence",
     "neighbour_agreement",
     "evidence",
+    "reason",
 )
-
 
 _PATIENCE = {MISSING_LABEL: 1, NEAR_DUPLICATE: 2, HEADER_CONFLICT: 3}
 """Issues that can wait."""
-DOUBTFUL = 0.05
-"""The score from which an image without an issue is read too, after the suspects: of 600 real radiographs this adds
-45 to 72, and a fifth or more of them are wrong, most of what the ranking does not list."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +57,8 @@ class Suspect:
     """Image ids of the nearest images of other patients."""
     repeats: tuple[str, ...] = ()
     """Image ids of the same exposure under other UIDs."""
+    reasons: tuple[str, ...] = ()
+    """Why, a sentence or two for each issue."""
 
 
 def list_suspects(index: Index, issues: IssueTable) -> list[Suspect]:
@@ -70,8 +67,9 @@ def list_suspects(index: Index, issues: IssueTable) -> list[Suspect]:
     Labels that are there and doubted come first, then missing ones, then mere repeats: so a person's time mends most.
     """
     ids = index.images["image_id"].to_pylist()
-    rows = issues.table.select(_COLUMNS).to_pylist()
-    found = _merge((ids[row], fields) for row, fields in zip(issues.rows, rows, strict=True))
+    worth = issues.worth_reading()
+    rows = worth.table.select(_COLUMNS).to_pylist()
+    found = _merge((ids[row], fields) for row, fields in zip(worth.rows, rows, strict=True))
     return sorted(found, key=lambda suspect: min(_PATIENCE.get(issue, 0) for issue in suspect.issues))
 
 
@@ -118,28 +116,12 @@ def correct_labels(index: Index, consensus: Mapping[str, Consensus]) -> Index:
 
 def explain(suspect: Suspect, given: str, near: Iterable[str]) -> list[str]:
     """Why an image is suspected, in sentences; `near` are the regions of its neighbours, "" for none."""
-    near = list(near)
-    sentences = [_EXPLAINED[issue] for issue in suspect.issues if issue in _EXPLAINED]
-    if suspect.suggested not in ("", given) and suspect.confidence:
-        sentences.append(f"A model that never saw this patient says {suspect.suggested}: {suspect.confidence:.0%}.")
-        share = f"{suspect.neighbour_agreement:.0%}"
-        sentences.append(f"Of the 20 nearest images of other patients, {share} of the vote says {suspect.suggested}.")
-    elif suspect.suggested == given != "":
+    near, sentences = list(near), list(suspect.reasons)
+    if suspect.suggested == given != "" and suspect.confidence:
         sentences.append(f"A model that never saw this patient says so too: {suspect.confidence:.0%}.")
     if given and near:
         sentences.append(f"Of the {len(near)} nearest, {near.count(given)} are labelled {given} as this one is.")
     return sentences
-
-
-_EXPLAINED = {
-    OUT_OF_DOMAIN: "No region fits: the images around it have little to do with each other's labels, or are far away.",
-    UNUSABLE: "The picture seems to show nothing.",
-    RARE_LABEL: "No other patient's image has its label: is it mistyped?",
-    NEAR_DUPLICATE: "The same exposure is in the archive under another UID.",
-    STUDY_CONFLICT: "Another image of its study looks like the same region and has another label.",
-    HEADER_CONFLICT: "Its header names two sides or two views.",
-    MISSING_LABEL: "No label came with it, or none that the vocabulary knows.",
-}
 
 
 def _merge(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Suspect]:
@@ -156,6 +138,7 @@ def _merge(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Suspect]:
                 issues=(*held.issues, row["issue"]),
                 neighbours=held.neighbours or read.neighbours,
                 repeats=held.repeats or read.repeats,
+                reasons=(*held.reasons, *read.reasons),
             )
     return list(found.values())
 
@@ -173,4 +156,5 @@ def _read(image_id: str, row: Mapping[str, Any]) -> Suspect:
         float(row["neighbour_agreement"]),
         neighbours=() if repeated or in_study else evidence,
         repeats=evidence if repeated else (),
+        reasons=(reason,) if (reason := str(row["reason"])) else (),
     )

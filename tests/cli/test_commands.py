@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 CANARY = b"CANARY^JANE"
 COLUMNS = (
     "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence,"
-    "duplicate_group,duplicate_role"
+    "duplicate_group,duplicate_role,reason"
 )
 
 

@@ -40,7 +40,7 @@ def test_every_file_and_every_key_of_the_manifest_is_documented(tmp_path: Path, 
     remove(index, Index.open(index).images["image_id"].to_pylist()[:1])
     kinds = {re.sub(r"\d{6}", "NNNNNN", str(path.relative_to(index))) for path in index.rglob("*") if path.is_file()}
     kinds = {kind.replace("tiny", "SPACE") for kind in kinds}
-    by_others = {"decisions.sqlite", "decisions-backup.sqlite", NOTE_NAME}
+    by_others = {"decisions.sqlite", "decisions-backup.sqlite", NOTE_NAME, "rankings/KEY.ranking"}
     assert kinds | by_others == set(table_under("# The index folder"))
     manifest = json.loads(max(index.glob("manifest-*.json")).read_text())
     assert set(manifest) == {"sha256", "manifest"}

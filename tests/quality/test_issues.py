@@ -22,7 +22,7 @@ from .conftest import Archive, MemoryIndex, draw_exposure
 
 COLUMNS = (
     "rank,sop_instance_uid,path,issue,given_region,suggested_region,score,confidence,neighbour_agreement,evidence,"
-    "duplicate_group,duplicate_role"
+    "duplicate_group,duplicate_role,reason"
 )
 
 

@@ -4,13 +4,29 @@ import re
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 from embedkit.errors import UsageError
 from embedkit.quality import IssueTable, read_issues
 from embedkit.quality.table import SCHEMA
 
-ROW = (1, "1.2.3", "/dump/a", "mislabelled", "hand", "knee", 0.75, 0.5, 0.25, "1.2.4;1.2.5", "1.2.4", "repeat")
+ROW = (
+    1,
+    "1.2.3",
+    "/dump/a",
+    "mislabelled",
+    "hand",
+    "knee",
+    0.75,
+    0.5,
+    0.25,
+    "1.2.4;1.2.5",
+    "1.2.4",
+    "repeat",
+    "Looks like knee.",
+)
 
 
 def table_of(*rows):
@@ -21,7 +37,7 @@ def table_of(*rows):
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_what_is_written_is_read_again(suffix, tmp_path):
-    formula = (2, "1.2.6", '/dump/é, "b"\n', "none", "=1+1", "-", 0.5, 0.0, 0.0, "", "", "")
+    formula = (2, "1.2.6", '/dump/é, "b"\n', "none", "=1+1", "-", 0.5, 0.0, 0.0, "", "", "", "")
     issues = table_of(ROW, formula, (*formula[:4], "'tis", "", *formula[6:]))
     path = tmp_path / f"issues.{suffix}"
     getattr(issues, f"write_{suffix}")(path)
@@ -32,7 +48,9 @@ def test_what_is_written_is_read_again(suffix, tmp_path):
 @pytest.mark.parametrize("separator", [";", "\t"])
 @pytest.mark.parametrize("decimal", [",", "."])
 def test_what_a_spreadsheet_saved_is_read(separator, decimal, tmp_path):
-    issues = table_of(ROW, (2, "1.2.6", "/dump/é;b", "none", "hand", "", 0.125, 0.5, 1.0, "1.2.7;1.2.8", "", ""))
+    issues = table_of(
+        ROW, (2, "1.2.6", "/dump/é;b", "none", "hand", "", 0.125, 0.5, 1.0, "1.2.7;1.2.8", "", "", "It is, so.")
+    )
     path = tmp_path / "issues.csv"
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file, delimiter=separator)
@@ -67,3 +85,16 @@ def test_a_missing_file_and_missing_values_are_refused(tmp_path):
     replace(table_of(), table=gap).write_parquet(path)
     with pytest.raises(UsageError, match="find-label-issues"):
         read_issues(path)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_of_an_earlier_version_has_no_reasons(suffix, tmp_path):
+    issues = table_of(ROW)
+    path = tmp_path / f"issues.{suffix}"
+    earlier = issues.table.drop_columns(["reason"])
+    if suffix == "csv":
+        pyarrow.csv.write_csv(earlier, path)
+    else:
+        pq.write_table(earlier, path)
+    assert read_issues(path)["reason"].to_pylist() == [""]
+    assert read_issues(path).drop_columns(["reason"]).equals(earlier)

@@ -86,7 +86,7 @@ def rank(index):
         dict(
             zip(
                 SCHEMA.names,
-                (rank, f"1.2.826.{row}", "/dump/CANARY^JANE", issue, given[row], "", score, 0.5, 0.5, "", "", ""),
+                (rank, f"1.2.826.{row}", "/dump/CANARY^JANE", issue, given[row], "", score, 0.5, 0.5, "", "", "", ""),
                 strict=True,
             )
         )

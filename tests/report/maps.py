@@ -56,6 +56,6 @@ def write_issues(path, entries):
         writer.writerow(SCHEMA.names)
         for rank, (row, issue, region, score) in enumerate(sorted(entries, key=lambda entry: -entry[3]), start=1):
             writer.writerow(
-                [rank, f"1.2.826.{row}", "/dump/é\n.dcm", issue, "hand", region, score, 0.5, 0.5, "", "", ""]
+                [rank, f"1.2.826.{row}", "/dump/é\n.dcm", issue, "hand", region, score, 0.5, 0.5, "", "", "", "It is."]
             )
     return path

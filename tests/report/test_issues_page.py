@@ -43,6 +43,7 @@ def make_page(count=8, region="hand", suggested="knee", issue="mislabelled", not
                     0.7,
                     "1.2.0;1.2.1",
                     *group,
+                    "It looks so.",
                 ),
                 strict=True,
             )
