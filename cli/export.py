@@ -220,8 +220,12 @@ class _Exports:
         from embedkit.export import list_cohort, write_fiftyone, write_label_studio, write_table
         from embedkit.review import find_open_issues
 
-        self._console.note("ranking the images")
-        issues = find_open_issues(self._index, self._latest, space=space, all_images=True, seed=seed)
+        with self._console.stages() as tell:
+            issues = find_open_issues(
+                self._index, self._latest, space=space, all_images=True, seed=seed, on_progress=tell
+            )
+        if issues.made:
+            self._console.note(issues.say_when())
         if label_studio:
             count = write_label_studio(label_studio, self._index, self._latest, issues, overwrite=self._overwrite)
             self._written.append((label_studio, count, "tasks"))

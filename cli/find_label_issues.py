@@ -79,16 +79,9 @@ def write_issues(path: Path, index: Index, issues: IssueTable) -> None:
         write_issues_page(path, index, issues)
 
 
-def tell_made(console: Console, issues: IssueTable) -> None:
-    """Say when a ranking was made that was not made now."""
-    if issues.made:
-        console.note(f"the ranking of {issues.made} is still that of this index: nothing was ranked again")
-
-
 def show_issues(console: Console, issues: IssueTable, top: int) -> None:
     """The first suspects, and how many there are of each kind."""
-    tell_made(console, issues)
-    for note in issues.notes:
+    for note in filter(None, (issues.say_when(), *issues.notes)):
         console.note(note)
     columns = ["rank", "issue", "given_region", "suggested_region", "score", "confidence", "path"]
     console.table(columns, (tuple(row.values()) for row in issues.table.select(columns).slice(0, top).to_pylist()))

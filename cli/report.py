@@ -60,8 +60,10 @@ def report(
     made: Report | None = None
     ranked: Path | IssueTable | None = issues
     if out or tables:
-        console.note("ranking the labels")
-        found = find_label_issues(opened, space=space, all_images=True, seed=seed)
+        with console.stages() as tell:
+            found = find_label_issues(opened, space=space, all_images=True, seed=seed, on_progress=tell)
+        if found.made:
+            console.note(found.say_when())
         made, ranked = make_report(opened, found, decisions, seed=seed), issues or found
     consensus = find_consensus(decisions)
     corrected = correct_labels(opened, consensus)

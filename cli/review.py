@@ -47,7 +47,7 @@ def review(
         console.flush()
         console.note("Open the address in a browser. It is good until this command ends: Ctrl-C.")
 
-    console.note("ranking the suspects" if issues is None else f"reading {issues}")
+    console.note("ranking the suspects, unless that was done before" if issues is None else f"reading {issues}")
     settings = ReviewSettings(
         index,
         tuple(reviewer or ()),
@@ -62,6 +62,6 @@ def review(
         codecs,
     )
     try:
-        serve_review(settings, announce)
+        serve_review(settings, announce, console.note)
     except KeyboardInterrupt:  # the usual end
         console.note("ended; every decision that the page called saved is kept")

@@ -25,6 +25,7 @@ FORMAT_VERSION = 3
 _READABLE = (1, 2, 3)
 """What earlier versions wrote is read, and written to after `embedkit migrate`."""
 _MANIFEST_NAME = re.compile(r"manifest-(\d{6,})\.json")
+_DECISIONS = " (`embedkit export --out decisions.csv` writes what reviewers decided all the same)"
 _TRIES = 5
 """A reader looks again where a writer replaced the manifests that it was about to read."""
 _HEAD, _MIDDLE, _TAIL = b'{"sha256":"', b'","manifest":', b"}\n"
@@ -225,7 +226,7 @@ def find_newest_manifest(folder: Path) -> tuple[Manifest, list[int]]:
                 if error.reason != "index-damaged":
                     raise
                 damaged.append(number)
-    raise IndexFolderError("index-damaged", f"{folder}: no manifest is whole; embed into a new folder")
+    raise IndexFolderError("index-damaged", f"{folder}: no manifest is whole; embed into a new folder{_DECISIONS}")
 
 
 def describe_fallback(folder: Path, manifest: Manifest, damaged: Sequence[int]) -> str:
@@ -260,8 +261,7 @@ def read_manifest(folder: Path, number: int) -> Manifest:
     if not newer:
         raise IndexFolderError("index-damaged", f"{path}: there is no format {written}")
     message = f"{folder}: format {written} was written by a newer embedkit; this one reads up to {FORMAT_VERSION}"
-    message += " (`embedkit export --out decisions.csv` writes what reviewers decided all the same)"
-    raise IndexFolderError("index-too-new", message)
+    raise IndexFolderError("index-too-new", message + _DECISIONS)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -96,6 +96,11 @@ class IssueTable:
         found = dict(zip(*(column.to_pylist() for column in self.table["issue"].value_counts().flatten()), strict=True))
         return {issue: found.get(issue, 0) for issue in ISSUES}
 
+    def say_when(self) -> str:
+        """Say when a ranking that was kept was made; "" for one that was made now."""
+        told = f"the ranking of {self.made} is still that of this index: nothing was ranked again"
+        return told if self.made else ""
+
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why each row is listed, in words; "" for an image without an issue."""

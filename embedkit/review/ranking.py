@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from embedkit.indexes import Index
+from embedkit.indexes.checked_files import Tell, say_nothing
 from embedkit.labels.attribute import Attribute
 from embedkit.progress import OnProgress, ignore_progress
 from embedkit.quality import IssueTable, find_label_issues
@@ -57,16 +58,22 @@ def _count(images: int) -> str:
     return f"{images:,} image{'s' * (images != 1)}"
 
 
-def rank_suspects(path: Path, space: str | None = None, attribute: Attribute | None = None) -> list[Suspect]:
+def rank_suspects(
+    path: Path, space: str | None = None, attribute: Attribute | None = None, tell: Tell = say_nothing
+) -> list[Suspect]:
     """Rank the suspects of the index at `path`, heeding its decisions as `find_open_issues` does.
 
-    Images that somebody decided on are left out, unless they only skipped them. Raises as `find_label_issues` does.
+    `tell` is told when a ranking that was kept was made. Images that somebody decided on are left out, unless they only
+    skipped them. Raises as `find_label_issues` does.
     """
     index = Index.open(path, attribute=attribute)
     with Decisions.open(path, index.attribute, read_only=True) as decisions:
         latest = decisions.latest()
     decided = {decision.image_id for decision in latest if decision.verdict != SKIP}
-    found = list_suspects(index, find_open_issues(index, latest, space=space, all_images=True))
+    issues = find_open_issues(index, latest, space=space, all_images=True)
+    if issues.made:
+        tell(issues.say_when())
+    found = list_suspects(index, issues)
     return [suspect for suspect in found if suspect.image_id not in decided]
 
 

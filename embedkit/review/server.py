@@ -23,6 +23,7 @@ from starlette.routing import Route
 from embedkit.dicom.codecs.choice import Codecs
 from embedkit.errors import EmbedkitError, UsageError
 from embedkit.indexes import Index
+from embedkit.indexes.checked_files import Tell, say_nothing
 from embedkit.labels.attribute import Attribute
 from embedkit.review.access import Access, guard, is_loopback, is_wildcard, own_names
 from embedkit.review.connections import TimedConnection, allow_many_files
@@ -60,8 +61,12 @@ class ReviewSettings:
     """What is judged; the region where none is given."""
 
 
-def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], None]) -> None:
+def serve_review(
+    settings: ReviewSettings, announce: Callable[[dict[str, str]], None], tell: Tell = say_nothing
+) -> None:
     """Serve the review until Ctrl-C; `announce` gets the address of each reviewer once the server listens.
+
+    `tell` is told when a ranking that was kept was made.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def serve_review(settings: ReviewSettings, announce: Callable[[dict[str, str]], 
     with ExitStack() as stack:
         decisions = stack.enter_context(Decisions.open(settings.index, index.attribute))
         if settings.issues is None:
-            suspects = rank_suspects(settings.index, settings.space, settings.attribute)
+            suspects = rank_suspects(settings.index, settings.space, settings.attribute, tell)
         else:
             suspects = read_suspects(settings.issues, index)
         names = settings.attribute.values if settings.attribute else settings.regions
