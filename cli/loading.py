@@ -32,7 +32,7 @@ def reading_options(
 def is_mapped_by(path: Path, vocabulary: Vocabulary | None) -> bool:
     """Whether no other vocabulary is known to have mapped the labels of the index at `path`."""
     from embedkit.errors import IndexFolderError
-    from embedkit.indexes.manifest import read_newest_manifest
+    from embedkit.indexes.manifest_files import read_newest_manifest
 
     try:
         held = read_newest_manifest(path).vocabulary

@@ -31,7 +31,7 @@ from embedkit.indexes.encoding import fill_space, space_of
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.image_table import ImageTable, read_columns
 from embedkit.indexes.labelling import LabelReport, lay_labels
-from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.indexes.overlay import LabelSource
 from embedkit.indexes.paths import default_index, path_text
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, prepare_rows

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedkit.errors import EncoderError, IndexFolderError, UsageError
-from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.indexes.manifest_files import read_newest_manifest
 
 if TYPE_CHECKING:
     from embedkit.encoder import Encoder

@@ -15,7 +15,8 @@ import numpy as np
 
 from embedkit.indexes import image_table
 from embedkit.indexes.checked_files import Tell, say_nothing
-from embedkit.indexes.manifest import FORMAT_VERSION, describe_fallback, find_newest_manifest, images_name
+from embedkit.indexes.manifest import FORMAT_VERSION, images_name
+from embedkit.indexes.manifest_files import describe_fallback, find_newest_manifest
 from embedkit.indexes.paths import default_index
 from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures

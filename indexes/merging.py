@@ -19,16 +19,8 @@ from embedkit.indexes.columns import flags
 from embedkit.indexes.derived import refresh_table, update_spaces
 from embedkit.indexes.image_table import ImageTable
 from embedkit.indexes.lock import hold_lock
-from embedkit.indexes.manifest import (
-    LabelsFile,
-    Manifest,
-    Shard,
-    images_name,
-    labels_name,
-    read_newest_manifest,
-    vectors_name,
-    write_manifest,
-)
+from embedkit.indexes.manifest import LabelsFile, Manifest, Shard, images_name, labels_name, vectors_name
+from embedkit.indexes.manifest_files import read_newest_manifest, write_manifest
 from embedkit.indexes.overlay import OVERLAY_SCHEMA, merge_overlays, read_overlay, write_overlay
 from embedkit.indexes.removal import FILE_COLUMNS, keep_out, read_removed, take_out
 from embedkit.indexes.rows import read_live_rows

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedkit.indexes.derived import refresh_table, update_spaces
-from embedkit.indexes.manifest import FORMAT_VERSION, Space, labels_name, read_newest_manifest
+from embedkit.indexes.manifest import FORMAT_VERSION, Space, labels_name
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.indexes.overlay import read_overlay
 from embedkit.indexes.writer import open_existing
 from embedkit.progress import OnProgress, ignore_progress

@@ -18,7 +18,8 @@ from embedkit.errors import UsageError
 from embedkit.indexes.columns import texts, whole
 from embedkit.indexes.derived import refresh_table, update_spaces
 from embedkit.indexes.image_rows import ImageRow
-from embedkit.indexes.manifest import Manifest, labels_name, read_newest_manifest, removed_name
+from embedkit.indexes.manifest import Manifest, labels_name, removed_name
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.indexes.overlay import read_overlay
 from embedkit.indexes.removed_images import RemovedImages
 from embedkit.indexes.rows import VANISHED, read_live_rows

@@ -27,8 +27,8 @@ from embedkit.indexes.manifest import (
     labels_name,
     manifest_name,
     vectors_name,
-    write_manifest,
 )
+from embedkit.indexes.manifest_files import write_manifest
 from embedkit.indexes.overlay import read_overlay
 from embedkit.indexes.sealed_files import list_rankings, read_sealed
 from embedkit.indexes.shards import FACTS_SCHEMA, read_facts, read_pictures, read_vectors

@@ -11,16 +11,8 @@ import pyarrow.parquet as pq
 
 from embedkit.errors import IndexFolderError
 from embedkit.indexes.checked_files import NOTE_NAME
-from embedkit.indexes.manifest import (
-    Manifest,
-    images_name,
-    labels_name,
-    manifest_name,
-    manifest_numbers,
-    read_manifest,
-    read_newest_manifest,
-    vectors_name,
-)
+from embedkit.indexes.manifest import Manifest, images_name, labels_name, manifest_name, vectors_name
+from embedkit.indexes.manifest_files import manifest_numbers, read_manifest, read_newest_manifest
 from embedkit.indexes.overlay import read_overlay
 from embedkit.indexes.removal import read_removed
 from embedkit.indexes.sealed_files import list_rankings, read_sealed

@@ -26,19 +26,21 @@ from embedkit.indexes.manifest import (
     Space,
     TableFile,
     VectorFile,
-    describe_fallback,
-    find_newest_manifest,
     images_name,
     labels_name,
     manifest_name,
-    manifest_numbers,
     next_manifest,
-    read_manifest,
-    read_newest_manifest,
     removed_name,
     search_name,
     table_name,
     vectors_name,
+)
+from embedkit.indexes.manifest_files import (
+    describe_fallback,
+    find_newest_manifest,
+    manifest_numbers,
+    read_manifest,
+    read_newest_manifest,
     write_manifest,
 )
 from embedkit.indexes.overlay import write_overlay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -20,8 +21,9 @@ from embedkit.indexes import EmbedSettings, Index, embed, verify
 from embedkit.labels import Label, Vocabulary, labels_from_csv
 from embedkit.labels.attribute import RegionAttribute
 from embedkit.labels.texts import HeaderTexts
-from embedkit.quality import find_label_issues
-from embedkit.review import Decisions, correct_labels, find_consensus, find_open_issues, rank_suspects
+from embedkit.quality import Issue, find_label_issues
+from embedkit.report import issues_page
+from embedkit.review import Decisions, correct_labels, find_consensus, find_open_issues, list_suspects, rank_suspects
 from embedkit.review.session import Press, Session
 from embedkit.workers import SerialExecutor
 
@@ -188,3 +190,58 @@ def test_an_attribute_that_does_not_keep_to_it_is_one_clear_error(views: Path, a
     with pytest.raises(UsageError, match=said) as error:
         Index.open(views, attribute=attribute)
     assert error.value.reason == "bad-attribute"
+
+
+class Sideways:
+    """Finds what it calls sideways: every tenth image; a stranger's finder."""
+
+    issue = "sideways"
+
+    def find(self, index: Index) -> Iterator[Issue]:
+        for row in range(0, len(index), 10):
+            yield Issue(row, self.issue, 0.75, evidence=(row + 1,), reason="It lies on its side.")
+
+
+def test_a_finder_of_a_made_up_issue_does_the_whole_job(views: Path, tmp_path: Path) -> None:
+    index = Index.open(views, attribute=View())
+    plain, issues = find_label_issues(index), find_label_issues(index, finders=[Sideways()])
+    assert issues.counts == plain.counts | {"sideways": 6}
+    assert issues.table["score"].to_pylist() == sorted(issues.table["score"].to_pylist(), reverse=True)
+    every = find_label_issues(index, finders=[Sideways()], all_images=True)
+    assert {*every.rows} == {*range(60)}
+    issues.write_csv(tmp_path / "issues.csv")
+    assert "It lies on its side." in (tmp_path / "issues.csv").read_text()
+    assert "It lies on its side." in issues_page(index, issues)
+    with Decisions.open(views, "view") as decisions:
+        session = Session(index, decisions, list_suspects(index, every), View.values)
+        entry = next(one for one in session.queue("ben")["suspects"] if "sideways" in one["issues"])
+        assert "It lies on its side." in session.details(entry["row"])["why"]
+        session.decide("ben", Press(entry["row"], "unusable", "", "", "side"))
+        left = find_open_issues(index, decisions.latest(), finders=[Sideways()])
+        write_table(tmp_path / "decisions.csv", tabulate_decisions(index, decisions.latest()))
+    assert entry["row"] not in left.rows
+    assert left.counts["sideways"] == 5
+    assert "unusable" in (tmp_path / "decisions.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "issue"),
+    [
+        ("mislabelled", Issue(0, "mislabelled", 0.5)),
+        ("a b", Issue(0, "a b", 0.5)),
+        ("odd", Issue(60, "odd", 0.5)),
+        ("odd", Issue(0, "odd", 1.5)),
+        ("odd", Issue(0, "odd", float("nan"))),
+        ("odd", Issue(0, "even", 0.5)),
+    ],
+)
+def test_a_finder_that_does_not_keep_to_it_is_one_clear_error(views: Path, name: str, issue: Issue) -> None:
+    class Wrong(Sideways):
+        def find(self, index: Index) -> Iterator[Issue]:
+            yield issue
+
+    wrong = Wrong()
+    wrong.issue = name
+    with pytest.raises(UsageError) as error:
+        find_label_issues(Index.open(views), finders=[wrong])
+    assert error.value.reason == "bad-finder"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from embedkit.quality import ISSUES, IssueTable
+from embedkit.quality import IssueTable
+from embedkit.quality.table import NONE, NOT_CHECKED
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,5 @@ def read_predictions(issues: IssueTable) -> dict[int, Prediction]:
     columns = (issues.table[name].to_pylist() for name in ("issue", "suggested_region", "confidence"))
     for row, issue, region, confidence in zip(issues.rows, *columns, strict=True):
         earlier = found[row].issues if row in found else ()
-        found[row] = Prediction(region, confidence, (*earlier, issue) if issue in ISSUES else earlier)
+        found[row] = Prediction(region, confidence, earlier if issue in (NONE, NOT_CHECKED) else (*earlier, issue))
     return found

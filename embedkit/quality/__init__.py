@@ -8,6 +8,8 @@ from embedkit.quality.classification import (
     fit_index_classifier,
 )
 from embedkit.quality.estimate import ErrorEstimate
+from embedkit.quality.finder import Finder
+from embedkit.quality.findings import Issue
 from embedkit.quality.issues import find_label_issues
 from embedkit.quality.patterns import ConfusionPattern
 from embedkit.quality.ranking import LabelRanking, rank_label_issues
@@ -20,7 +22,9 @@ __all__ = [
     "Classification",
     "ConfusionPattern",
     "ErrorEstimate",
+    "Finder",
     "Graph",
+    "Issue",
     "IssueTable",
     "LabelRanking",
     "Verdict",

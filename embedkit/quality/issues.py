@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,19 +11,20 @@ import pyarrow as pa
 
 from embedkit.display import shown
 from embedkit.errors import UsageError
-from embedkit.heads.neighbours import Flags
 from embedkit.indexes import Index
 from embedkit.progress import OnProgress
-from embedkit.quality.conflicts import HEADER_DOUBT, find_study_conflicts, name_header_conflict
-from embedkit.quality.duplicates import NO_DUPLICATES, Duplicates, find_duplicates
+from embedkit.quality.conflicts import find_study_conflicts, name_header_conflict
+from embedkit.quality.duplicates import NO_DUPLICATES, find_duplicates
 from embedkit.quality.estimate import estimate_errors
 from embedkit.quality.evidence import HEADERS, Witness
+from embedkit.quality.finder import Finder, add_issues
+from embedkit.quality.findings import Findings, Issue, list_issues
 from embedkit.quality.groups import KEEP, REPEAT, choose_kept
 from embedkit.quality.patterns import find_patterns
-from embedkit.quality.pictures import Numbers, name_fault, survey_pictures
+from embedkit.quality.pictures import name_fault, survey_pictures
 from embedkit.quality.ranking import LabelRanking
-from embedkit.quality.rarity import RareLabel, find_rare_labels
-from embedkit.quality.screening import Screening, screen_labels
+from embedkit.quality.rarity import find_rare_labels
+from embedkit.quality.screening import screen_labels
 from embedkit.quality.spaces import choose_spaces
 from embedkit.quality.stored_ranking import place_ranking, read_ranking, store_ranking, with_time
 from embedkit.quality.table import (
@@ -64,36 +65,6 @@ _ALIKE = {
 """What is said of every image with the issue."""
 
 
-@dataclass(frozen=True)
-class _Findings:
-    """What was found out about N images."""
-
-    screening: Screening
-    unusable: Numbers
-    """float64 (N,), 0..1."""
-    missing: Flags
-    """bool (N,): no label came with the image, and nobody has given it one."""
-    settled: Flags
-    """bool (N,): a person has judged the image."""
-    rare_labels: Mapping[int, RareLabel]
-    """By row, those that nobody has judged."""
-    duplicates: Duplicates
-    kept: Mapping[int, int]
-    """By row of a repeated image, the one of its group to keep."""
-    study_conflicts: Mapping[int, tuple[int, ...]]
-    """By row, those of the images in its study that contradict its label."""
-    header_conflicts: Mapping[int, str]
-    """By row, what the header claims twice and differently, in words."""
-
-    @property
-    def wrong(self) -> Numbers:
-        """How sure it is that something is wrong with the label or the picture, float64 (N,), 0..1."""
-        doubt = np.maximum(self.screening.wrong, self.unusable)
-        for row, rare in self.rare_labels.items():
-            doubt[row] = max(doubt[row], rare.doubt)
-        return np.where(self.settled, self.screening.wrong, doubt)
-
-
 def find_label_issues(
     index: Index,
     *,
@@ -101,6 +72,7 @@ def find_label_issues(
     all_images: bool = False,
     reviewed: Mapping[int, str] | None = None,
     seed: int = 0,
+    finders: Sequence[Finder] = (),
     on_progress: OnProgress | bool = False,
 ) -> IssueTable:
     """Find wrong labels, foreign, unusable and repeated images, and missing labels.
@@ -120,6 +92,8 @@ def find_label_issues(
         fitted to their verdicts too. A region that no image was given is none of the regions.
     seed
         Of the folds; the same index and seed give the same table.
+    finders
+        Finders of other kinds of issues, beside those of `ISSUES`.
     on_progress
         Is told what is being done ("Pictures", "Neighbours", "Labels", "Repeats"), and how much of how much is done.
         True shows a bar on stderr, in a terminal or a notebook.
@@ -127,7 +101,8 @@ def find_label_issues(
     Raises
     ------
     UsageError
-        ``empty-index`` where there is no image; ``unknown-space`` or ``several-spaces``; ``bad-review``.
+        ``empty-index`` where there is no image; ``unknown-space`` or ``several-spaces``; ``bad-review``; ``bad-finder``
+        as `add_issues`.
     """
     if len(index.images) == 0:
         raise UsageError("empty-index", "the index holds no image: embed some first")
@@ -140,6 +115,7 @@ def find_label_issues(
             found = _rank(index, spaces, verdicts, seed, tell)
         if kept:
             store_ranking(kept, with_time(found))
+    found = add_issues(index, found, finders)
     return replace(found if all_images else found.listed(), notes=(*notes, *found.notes))
 
 
@@ -150,7 +126,7 @@ def _rank(
     columns = {name: index.images[name].to_pylist() for name in _COLUMNS}
     findings = _examine(index, columns, spaces, reviewed=reviewed, seed=seed, on_progress=on_progress)
     labels = findings.screening.labels
-    entries = sorted(_list_entries(findings), key=lambda e: (-e.score, _PLACE[e.issue], e.row))
+    entries = sorted(list_issues(findings), key=lambda e: (-e.score, _PLACE[e.issue], e.row))
     reasons = _explain(entries, Witness(labels, findings.duplicates, columns), index, findings)
     return IssueTable(
         _tabulate(entries, findings, columns, reasons),
@@ -170,7 +146,7 @@ def _examine(
     reviewed: Mapping[int, str],
     seed: int,
     on_progress: OnProgress,
-) -> _Findings:
+) -> Findings:
     regions, patients = (np.array(columns[name], dtype=object) for name in ("region", "patient"))
     survey = survey_pictures(len(regions), index.stored_pictures, partial(on_progress, "Pictures"))
     blank = survey.shows_nothing
@@ -195,7 +171,7 @@ def _examine(
         duplicates = found.with_one_of(~blank)  # a copy under a window may show too little, its original does not
     pixels = np.array(columns["rows"], np.int64) * np.array(columns["columns"], np.int64)
     listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled
-    return _Findings(
+    return Findings(
         screening,
         survey.unusable,
         (regions == "") & ~settled,
@@ -208,56 +184,11 @@ def _examine(
     )
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One row of the table: an issue of an image, with the other images that show it (none: its neighbours).
-
-    `region` is the one to suggest, "" for what the ranking says.
-    """
-
-    row: int
-    issue: str
-    score: float
-    evidence: tuple[int, ...] = ()
-    region: str = ""
-
-
-def _list_entries(found: _Findings) -> Iterator[_Entry]:
-    labels, foreign, doubt = found.screening.labels, found.screening.foreign, found.wrong
-    blank = (found.unusable > 0.5) & ~found.settled
-    out = (foreign > 0.5) & ~blank
-    wrong = labels.is_issue & ~out  # of an image that a person called foreign, the label is wrong too
-    rare = np.isin(np.arange(len(blank)), list(found.rare_labels))
-    for flags, issue, score in (
-        (blank, UNUSABLE, found.unusable),
-        (out, OUT_OF_DOMAIN, foreign),
-        (wrong, MISLABELLED, found.screening.wrong),
-        (found.missing, MISSING_LABEL, 1 - labels.confidence),
-    ):
-        for row in np.flatnonzero(flags).tolist():
-            yield _Entry(row, issue, float(score[row]))
-    for row, label in found.rare_labels.items():
-        yield _Entry(row, RARE_LABEL, label.doubt, region=label.resembles)
-    for row, others in found.study_conflicts.items():
-        yield _Entry(row, STUDY_CONFLICT, float(doubt[row]), others)
-    for row in found.header_conflicts:
-        if not found.settled[row]:
-            yield _Entry(row, HEADER_CONFLICT, HEADER_DOUBT)
-    repeats = list(_list_duplicates(found.duplicates))
-    yield from repeats
-    judged = blank | out | wrong | found.missing | rare
-    for row in np.flatnonzero(~judged & ~labels.checked).tolist():
-        yield _Entry(row, NOT_CHECKED, 0.0)
-    judged[[entry.row for entry in repeats]] = True
-    for row in np.flatnonzero(~judged & labels.checked).tolist():
-        yield _Entry(row, NONE, float(doubt[row]))
-
-
-def _explain(entries: list[_Entry], witness: Witness, index: Index, found: _Findings) -> tuple[str, ...]:
+def _explain(entries: list[Issue], witness: Witness, index: Index, found: Findings) -> tuple[str, ...]:
     """Say in a sentence why each entry is listed; nothing of an image without an issue."""
     unusable = [entry.row for entry in entries if entry.issue == UNUSABLE]
     faults = {row: name_fault(picture) for row, picture in zip(unusable, index.pictures(unusable), strict=True)}
-    say: dict[str, Callable[[_Entry], str]] = {
+    say: dict[str, Callable[[Issue], str]] = {
         UNUSABLE: lambda entry: f"The picture is {faults[entry.row]}.",
         MISLABELLED: lambda entry: witness.of_label(entry.row),
         NEAR_DUPLICATE: lambda entry: witness.of_duplicate(entry.row, entry.evidence),
@@ -270,20 +201,7 @@ def _explain(entries: list[_Entry], witness: Witness, index: Index, found: _Find
     return tuple(_ALIKE[entry.issue] if entry.issue in _ALIKE else say[entry.issue](entry) for entry in entries)
 
 
-def _list_duplicates(duplicates: Duplicates) -> Iterator[_Entry]:
-    """Yield an entry for each image that is shown by another one too, with the others, the surest first."""
-    one = np.concatenate([duplicates.first, duplicates.second])
-    other = np.concatenate([duplicates.second, duplicates.first])
-    score = np.concatenate([duplicates.score, duplicates.score])
-    order = np.lexsort((other, -score, one))
-    rows, starts = np.unique(one[order], return_index=True)
-    for row, members in zip(rows.tolist(), np.split(order, starts[1:]) if len(rows) else [], strict=True):
-        yield _Entry(row, NEAR_DUPLICATE, float(score[members[0]]), tuple(other[members].tolist()))
-
-
-def _tabulate(
-    entries: list[_Entry], found: _Findings, columns: dict[str, list[str]], reasons: Sequence[str]
-) -> pa.Table:
+def _tabulate(entries: list[Issue], found: Findings, columns: dict[str, list[str]], reasons: Sequence[str]) -> pa.Table:
     hidden = {entry.row for entry in entries if entry.issue in (UNUSABLE, OUT_OF_DOMAIN, NOT_CHECKED)}
     return pa.Table.from_pylist(
         [
@@ -294,7 +212,7 @@ def _tabulate(
     )
 
 
-def _describe(entry: _Entry, found: _Findings, columns: dict[str, list[str]], *, suggest: bool) -> dict[str, object]:
+def _describe(entry: Issue, found: Findings, columns: dict[str, list[str]], *, suggest: bool) -> dict[str, object]:
     row, labels = entry.row, found.screening.labels
     suggested, confidence, agreement = _suggest(entry, labels) if suggest else ("", 0.0, 0.0)
     evidence = entry.evidence or [near for near in labels.neighbours[row].tolist() if near >= 0]
@@ -313,7 +231,7 @@ def _describe(entry: _Entry, found: _Findings, columns: dict[str, list[str]], *,
     }
 
 
-def _suggest(entry: _Entry, labels: LabelRanking) -> tuple[str, float, float]:
+def _suggest(entry: Issue, labels: LabelRanking) -> tuple[str, float, float]:
     """The region to suggest, its probability, and its share of the neighbours' vote; 0 for what is not known."""
     best = int(labels.suggested[entry.row])
     named = labels.classes[best] if best >= 0 else ""

@@ -92,9 +92,9 @@ class IssueTable:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows of each issue, in the order of `ISSUES`."""
+        """Rows of each issue, in the order of `ISSUES`, and of those that finders of one's own found."""
         found = dict(zip(*(column.to_pylist() for column in self.table["issue"].value_counts().flatten()), strict=True))
-        return {issue: found.get(issue, 0) for issue in ISSUES}
+        return {issue: found.get(issue, 0) for issue in (*ISSUES, *sorted({*found} - {*ISSUES, NONE, NOT_CHECKED}))}
 
     def say_when(self) -> str:
         """Say when a ranking that was kept was made; "" for one that was made now."""
@@ -108,14 +108,14 @@ class IssueTable:
 
     def listed(self) -> IssueTable:
         """The same without images that have no issue, ranked anew."""
-        has_issue = pc.is_in(self.table["issue"], value_set=pa.array(ISSUES))
-        return self._take(np.flatnonzero(has_issue.to_numpy(zero_copy_only=False)))
+        has_none = pc.is_in(self.table["issue"], value_set=pa.array([NONE, NOT_CHECKED]))
+        return self._take(np.flatnonzero(~has_none.to_numpy(zero_copy_only=False)))
 
     def worth_reading(self) -> IssueTable:
         """The same with images that have an issue, or whose label is a little doubtful, ranked anew."""
-        has_issue = pc.is_in(self.table["issue"], value_set=pa.array(ISSUES))
-        doubtful = pc.and_(pc.equal(self.table["issue"], NONE), pc.greater_equal(self.table["score"], DOUBTFUL))
-        return self._take(np.flatnonzero(pc.or_(has_issue, doubtful).to_numpy(zero_copy_only=False)))
+        has_none = pc.is_in(self.table["issue"], value_set=pa.array([NONE, NOT_CHECKED]))
+        certain = pc.or_(pc.equal(self.table["issue"], NOT_CHECKED), pc.less(self.table["score"], DOUBTFUL))
+        return self._take(np.flatnonzero(~pc.and_(has_none, certain).to_numpy(zero_copy_only=False)))
 
     def without(self, rows: Collection[int]) -> IssueTable:
         """The same without the suspects of these rows of the index, ranked anew."""

@@ -13,7 +13,7 @@ from embedkit.indexes import Index
 from embedkit.indexes.checked_files import Tell, say_nothing
 from embedkit.labels.attribute import Attribute
 from embedkit.progress import OnProgress, ignore_progress
-from embedkit.quality import IssueTable, find_label_issues
+from embedkit.quality import Finder, IssueTable, find_label_issues
 from embedkit.review.agreement import find_consensus
 from embedkit.review.decision import SKIP, Decision
 from embedkit.review.decisions import Decisions
@@ -30,6 +30,7 @@ def find_open_issues(
     *,
     space: str | Sequence[str] | None = None,
     all_images: bool = False,
+    finders: Sequence[Finder] = (),
     seed: int = 0,
     on_progress: OnProgress = ignore_progress,
 ) -> IssueTable:
@@ -41,7 +42,13 @@ def find_open_issues(
     consensus = find_consensus(latest)
     reviewed = settle_rows(index, consensus)
     issues = find_label_issues(
-        index, space=space, all_images=all_images, reviewed=reviewed, seed=seed, on_progress=on_progress
+        index,
+        space=space,
+        all_images=all_images,
+        reviewed=reviewed,
+        seed=seed,
+        finders=finders,
+        on_progress=on_progress,
     )
     heeded = (*issues.notes, *_say_what_was_heeded(len(reviewed), sum(one.disputed for one in consensus.values())))
     return replace(issues if all_images else issues.without(reviewed), notes=heeded)

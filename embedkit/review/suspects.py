@@ -11,13 +11,14 @@ import pyarrow as pa
 
 from embedkit.errors import UsageError
 from embedkit.indexes import Index
-from embedkit.quality import ISSUES, IssueTable, read_issues
+from embedkit.quality import IssueTable, read_issues
 from embedkit.quality.table import (
     DOUBTFUL,
     HEADER_CONFLICT,
     MISSING_LABEL,
     NEAR_DUPLICATE,
     NONE,
+    NOT_CHECKED,
     STUDY_CONFLICT,
 )
 from embedkit.review.agreement import Consensus
@@ -128,7 +129,7 @@ def _merge(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Suspect]:
     """One suspect an image, at the place of its worst issue."""
     found: dict[str, Suspect] = {}
     for image_id, row in rows:
-        if row["issue"] not in ISSUES and not (row["issue"] == NONE and float(row["score"]) >= DOUBTFUL):
+        if row["issue"] == NOT_CHECKED or (row["issue"] == NONE and float(row["score"]) < DOUBTFUL):
             continue
         read = _read(image_id, row)
         held = found.setdefault(image_id, read)

@@ -12,7 +12,7 @@ import pytest
 
 from embedkit.demo import write_demo_dump
 from embedkit.indexes import Index
-from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.indexes.manifest_files import read_newest_manifest
 
 pytestmark = pytest.mark.slow
 

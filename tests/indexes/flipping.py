@@ -24,7 +24,8 @@ from typing import Any
 
 from embedkit.errors import EmbedkitError
 from embedkit.indexes import EmbedSettings, Index, add_labels, checked_files, embed, search, verify
-from embedkit.indexes.manifest import manifest_name, read_newest_manifest
+from embedkit.indexes.manifest import manifest_name
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.labels.header import Label
 from embedkit.workers import SerialExecutor
 

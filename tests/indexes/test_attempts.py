@@ -15,7 +15,8 @@ from embedkit.image import PreparationOptions
 from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed
 from embedkit.indexes.attempts import Attempt
 from embedkit.indexes.image_rows import ImageRow
-from embedkit.indexes.manifest import Manifest, Shard, _from_json, _to_json, read_newest_manifest
+from embedkit.indexes.manifest import Manifest, Shard
+from embedkit.indexes.manifest_files import _from_json, _to_json, read_newest_manifest
 from embedkit.indexes.writer import open_writer
 from embedkit.labels import Vocabulary
 from embedkit.sources import find_files

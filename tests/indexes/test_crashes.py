@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from embedkit.indexes import Index, verify
-from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.indexes.manifest_files import read_newest_manifest
 
 from .conftest import write_dump
 

@@ -20,7 +20,8 @@ from embedkit.errors import IndexFolderError
 from embedkit.indexes import Index, checked_files, repair, verify
 from embedkit.indexes.checked_files import NOTE_NAME, open_checked
 from embedkit.indexes.image_table import TABLE_SCHEMA
-from embedkit.indexes.manifest import read_newest_manifest, search_name, table_name, write_manifest
+from embedkit.indexes.manifest import search_name, table_name
+from embedkit.indexes.manifest_files import read_newest_manifest, write_manifest
 from embedkit.indexes.shards import read_table, write_table
 from embedkit.indexes.storage import sha256_of
 

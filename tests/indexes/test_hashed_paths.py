@@ -16,7 +16,7 @@ from hypothesis import given
 from embedkit.dicom.facts import hash_patient
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import Index, LabelReport, label_images, labels_from_folders, verify
-from embedkit.indexes.manifest import _seal, read_newest_manifest
+from embedkit.indexes.manifest_files import _seal, read_newest_manifest
 from embedkit.indexes.merging import merge
 from embedkit.indexes.paths import path_text
 from embedkit.indexes.stored_paths import KEY_NAME, HashedPaths, StoredPaths

@@ -17,7 +17,8 @@ from embedkit.dicom import InstanceFacts
 from embedkit.indexes import Index, add_labels, image_table, verify
 from embedkit.indexes.image_rows import ImageRow
 from embedkit.indexes.image_table import ImageTable
-from embedkit.indexes.manifest import Space, read_newest_manifest
+from embedkit.indexes.manifest import Space
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.indexes.overlay import OVERLAY_SCHEMA
 from embedkit.indexes.writer import IndexWriter, open_writer
 from embedkit.labels.header import Label

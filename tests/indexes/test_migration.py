@@ -11,7 +11,8 @@ import pytest
 from embedkit.dicom.reading import FileContent
 from embedkit.errors import IndexFolderError
 from embedkit.indexes import Index, Space, embed, label_images, migrate, repair, verify
-from embedkit.indexes.manifest import FORMAT_VERSION, read_newest_manifest
+from embedkit.indexes.manifest import FORMAT_VERSION
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.indexes.migration import _know_spaces
 from embedkit.labels import Vocabulary, labels_from_csv
 from embedkit.review import Decisions

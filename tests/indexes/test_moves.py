@@ -14,7 +14,7 @@ from embedkit.errors import UsageError
 from embedkit.indexes import EmbedReport, EmbedSettings, Index, embed, verify
 from embedkit.indexes.catalogue import COLUMNS, Catalogue
 from embedkit.indexes.image_table import read_columns
-from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.labels.header import Label
 

@@ -13,19 +13,8 @@ import pytest
 from embedkit.errors import IndexFolderError
 from embedkit.indexes import Index
 from embedkit.indexes.attempts import Attempt
-from embedkit.indexes.manifest import (
-    LabelsFile,
-    Manifest,
-    RemovedFile,
-    SearchFile,
-    Shard,
-    Space,
-    TableFile,
-    VectorFile,
-    _seal,
-    _to_json,
-    read_manifest,
-)
+from embedkit.indexes.manifest import LabelsFile, Manifest, RemovedFile, SearchFile, Shard, Space, TableFile, VectorFile
+from embedkit.indexes.manifest_files import _seal, _to_json, read_manifest
 
 WHOLE = Manifest(
     1,

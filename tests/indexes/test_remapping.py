@@ -13,7 +13,7 @@ import pytest
 from embedkit.image import PreparationOptions
 from embedkit.indexes import EmbedSettings, Index, add_labels, embed, verify
 from embedkit.indexes.labelling import LabelChange
-from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.indexes.remapping import map_labels_again
 from embedkit.indexes.writer import open_existing
 from embedkit.labels import Label, Vocabulary

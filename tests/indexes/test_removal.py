@@ -11,7 +11,7 @@ import pytest
 
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.indexes import Index, compact, compaction, read_newest_removed, remove, verify
-from embedkit.indexes.manifest import read_newest_manifest
+from embedkit.indexes.manifest_files import read_newest_manifest
 from embedkit.labels import Vocabulary, labels_from_csv
 from embedkit.review import Decisions, erase_decisions
 

@@ -10,13 +10,8 @@ import pytest
 
 from embedkit.errors import EmbedkitError, IndexFolderError
 from embedkit.indexes import Index, add_labels, labelling, repair, verify
-from embedkit.indexes.manifest import (
-    LabelsFile,
-    find_newest_manifest,
-    manifest_name,
-    read_newest_manifest,
-    write_manifest,
-)
+from embedkit.indexes.manifest import LabelsFile, manifest_name
+from embedkit.indexes.manifest_files import find_newest_manifest, read_newest_manifest, write_manifest
 from embedkit.indexes.repairing import rebuild_manifest
 from embedkit.indexes.writer import IndexWriter
 from embedkit.labels.header import Label
@@ -189,7 +184,7 @@ def test_an_index_of_a_later_version_is_refused(tmp_path: Path, run: Embed, monk
     index = tmp_path / "index"
     manifest = read_newest_manifest(index)
     with monkeypatch.context() as other:
-        other.setattr("embedkit.indexes.manifest.FORMAT_VERSION", 99)
+        other.setattr("embedkit.indexes.manifest_files.FORMAT_VERSION", 99)
         write_manifest(index, manifest)
     for use in (Index.open, verify, lambda path: run(None, path)):
         with pytest.raises(IndexFolderError, match="newer embedkit") as caught:
