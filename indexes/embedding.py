@@ -46,7 +46,8 @@ from embedkit.indexes.writer import IndexWriter, open_writer
 from embedkit.labels import LabelTable
 from embedkit.labels.vocabulary import Vocabulary
 from embedkit.progress import OnProgress
-from embedkit.sources import FoundFile, find_files
+from embedkit.sources import FoundFile, Source, find_files
+from embedkit.sources.source import describe
 from embedkit.workers import Executor, LocalExecutor, Pool
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class EmbedSettings:
 
 
 def embed(
-    sources: str | Path | Sequence[str | Path],
+    sources: str | Path | Source | Sequence[str | Path | Source],
     index_path: str | Path | None = None,
     *,
     encoders: Sequence[str | Encoder] | None = None,
@@ -101,9 +102,9 @@ def embed(
     Parameters
     ----------
     sources
-        A file or folder, or several. Images of other sources that are in the index stay there. A file whose content is
-        met at another path than before, and that is gone from there, has moved: its row does, with labels and
-        decisions. With `forget_vanished`, a source may be gone whose files the index has.
+        A file, a folder or another `Source`, or several. Images of other sources that are in the index stay there. A
+        file whose content is met at another path than before, and that is gone from there, has moved: its row does,
+        with labels and decisions. With `forget_vanished`, a source may be gone whose files the index has.
     index_path
         The index folder; EMBEDKIT_INDEX, or ``embedkit-index``, where none is named.
     encoders
@@ -124,7 +125,8 @@ def embed(
     Raises
     ------
     UsageError
-        ``source-not-found`` or ``no-encoder``; ``paths-not-hashed`` as `open_writer`.
+        ``source-not-found``, ``bad-source`` or ``source-failed`` (see `list_items`), ``no-encoder``;
+        ``paths-not-hashed`` as `open_writer`.
     EncoderError
         ``encoder-mismatch`` where a space of the index was made by something else.
     IndexFolderError
@@ -133,8 +135,9 @@ def embed(
         After the files that were ready have been committed.
     """
     folder = default_index() if index_path is None else Path(index_path)
-    paths = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
-    if "" in (sources, index_path):
+    several = sources if isinstance(sources, Sequence) and not isinstance(sources, str) else [sources]
+    paths = [Path(source) if isinstance(source, str) else source for source in several]
+    if "" in (*several, index_path):
         raise UsageError("empty-name", "a path is empty: is a variable not set?")
     with shown(on_progress) as tell:
         return _embed(
@@ -151,7 +154,7 @@ def embed(
 
 
 def _embed(
-    sources: Sequence[Path],
+    sources: Sequence[Path | Source],
     index_path: Path,
     encoders: Sequence[Encoder],
     labels: LabelTable | LabelSource | None,
@@ -167,7 +170,7 @@ def _embed(
     reading, settings = reading or PreparationOptions(vocabulary=Vocabulary.load()), settings or EmbedSettings()
     seconds: dict[str, float] = {}
     with open_writer(index_path, hash_paths=settings.hash_paths) as writer:
-        paths = writer.paths([Path(source).resolve() for source in sources])
+        paths = writer.paths([source.resolve() for source in sources if isinstance(source, Path)])
         with _timed(seconds, "fill"):
             for encoder in encoders:
                 writer.add_space(encoder.name, spaces[encoder.name])
@@ -203,10 +206,17 @@ def _embed(
     return replace(report, mapped=mapped)
 
 
-def _check_sources(sources: Sequence[Path], index_path: Path, *, forget: bool) -> tuple[list[Path], list[Path]]:
+def _check_sources(
+    sources: Sequence[Path | Source], index_path: Path, *, forget: bool
+) -> tuple[list[Path | Source], list[Path]]:
     """Tell sources that are there from those that are to be forgotten, and refuse any other, as `embed` says."""
-    present, gone = [], []
+    present: list[Path | Source] = []
+    gone: list[Path] = []
     for source in sources:
+        if not isinstance(source, Path):
+            describe(source)
+            present.append(source)
+            continue
         try:
             find_files([source])
             present.append(source)

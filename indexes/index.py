@@ -367,7 +367,8 @@ class Index:
         """Return the row of the image with this `image_id`, SOP Instance UID or path; None where there is none."""
         row = self._table.row_of_image(str(query))
         row = row if row >= 0 else self._table.row_of_image(f"{query}#1")  # a SOP Instance UID, of several frames
-        rows = [row] if row >= 0 else map(self._table.row_of_path, self.paths.texts(Path(query).resolve()))
+        names = (text for path in (Path(query).resolve(), Path(query)) for text in self.paths.texts(path))
+        rows = [row] if row >= 0 else map(self._table.row_of_path, names)
         return next((row for row in rows if row >= 0), None)
 
     def shown(self, query: str) -> str:

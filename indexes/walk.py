@@ -10,7 +10,8 @@ from pathlib import Path
 from embedkit.indexes.catalogue import Catalogue
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, rejected_row
 from embedkit.indexes.progress import ProgressMeter
-from embedkit.sources import FoundFile, find_files
+from embedkit.sources import FoundFile, Source, find_files
+from embedkit.sources.source import describe, list_items
 from embedkit.workers import Pool
 
 
@@ -30,10 +31,10 @@ class Walk:
     """
 
     def __init__(
-        self, sources: Sequence[Path], index_folder: Path, known: Catalogue, *, gone: Sequence[Path] = ()
+        self, sources: Sequence[Path | Source], index_folder: Path, known: Catalogue, *, gone: Sequence[Path] = ()
     ) -> None:
         """Prepare to walk over `sources`; of those `gone` nothing is left to meet."""
-        self.roots = tuple(known.paths.text(Path(source).resolve()) for source in (*sources, *gone))
+        self.roots = tuple(known.paths.text(root_of(source)) for source in (*sources, *gone))
         self.kinds = Counter[str]()
         self.moved: dict[str, str] = {}
         self.vanished: tuple[str, ...] = ()
@@ -42,8 +43,11 @@ class Walk:
         self._unlisted: set[str] = set()
 
     def files(self) -> Iterator[FoundFile]:
-        """Walk over the sources, but for the index itself."""
-        return (found for found in find_files(self._sources) if not found.path.is_relative_to(self._index_folder))
+        """Walk over the sources, files and folders first, but for the index itself."""
+        paths = [source for source in self._sources if isinstance(source, Path)]
+        others = (list_items(source) for source in self._sources if not isinstance(source, Path))
+        files = (found for found in find_files(paths) if not found.path.is_relative_to(self._index_folder))
+        return chain(files, chain.from_iterable(others))
 
     def read(
         self, pool: Pool[FoundFile, Prepared], meter: ProgressMeter, on_start: Callable[[], None]
@@ -92,3 +96,8 @@ class Walk:
 
     def _reject(self, found: FoundFile, reason: str) -> Prepared:
         return [rejected_row(found, reason, self._known.paths)], NO_PICTURES
+
+
+def root_of(source: Path | Source) -> Path:
+    """What the paths of a source begin with."""
+    return source.resolve() if isinstance(source, Path) else Path(describe(source))

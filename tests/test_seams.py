@@ -29,6 +29,7 @@ from embedkit.workers import SerialExecutor
 
 from .dicom.conftest import make_dicom
 from .indexes.conftest import TinyEncoder, write_picture
+from .sources.test_source import Memory
 
 REGIONS = ("hand", "knee")
 WIDE = TinyEncoder(name="wide", dimension=768)
@@ -245,3 +246,23 @@ def test_a_finder_that_does_not_keep_to_it_is_one_clear_error(views: Path, name:
     with pytest.raises(UsageError) as error:
         find_label_issues(Index.open(views), finders=[wrong])
     assert error.value.reason == "bad-finder"
+
+
+def test_a_source_in_memory_does_the_whole_job(dump: Path, tmp_path: Path) -> None:
+    files = {path.name: (path.read_bytes(), 1) for path in dump.iterdir()}
+    memory = Memory(files)
+    labels = labels_from_csv(tmp_path / "labels.csv", Vocabulary.load())
+    report = embed(memory, tmp_path / "index", encoders=[TinyEncoder()], labels=labels, executor=SerialExecutor())
+    assert (report.images, report.labels and report.labels.images) == (30, 30)
+    index = Index.open(tmp_path / "index")
+    issues = find_label_issues(index, all_images=True)
+    with Decisions.open(index.path) as decisions:
+        session = Session(index, decisions, list_suspects(index, issues), REGIONS)
+        assert session.picture(3).startswith(b"\x89PNG")
+        session.decide("anna", Press(3, "relabel", "hand", "", "one"))
+        write_table(tmp_path / "decisions.csv", tabulate_decisions(index, decisions.latest()))
+        copies = write_corrected(tmp_path / "dicom", index, find_consensus(decisions.latest()), Vocabulary.load())
+    with (tmp_path / "decisions.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["memory:archive/03.png"]
+    assert [left.reason for left in copies.left_out] == ["original-gone"]
+    assert verify(tmp_path / "index") == []

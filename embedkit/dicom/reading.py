@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,8 +23,9 @@ from embedkit.dicom.photometric import contradicts_pixels
 from embedkit.dicom.plain_images import read_plain_image
 from embedkit.dicom.presentation import pixel_aspect, read_presentation
 from embedkit.dicom.silence import silence
+from embedkit.errors import RejectedFile
 from embedkit.reasons import reject
-from embedkit.sources.folder import FoundFile
+from embedkit.sources.folder import FILES, FoundFile
 
 _MODALITIES = {  # of SOP classes that allow no other (PS3.3 A.2, A.26); some files leave Modality empty
     "1.2.840.10008.5.1.4.1.1.1": "CR",
@@ -94,7 +93,7 @@ def read_file(found: FoundFile, options: ReadingOptions) -> ReadFile:
 
 
 def load_content(found: FoundFile, options: ReadingOptions) -> FileContent:
-    """Read the bytes of a regular file. A caller that wants the hash of a rejected file begins here.
+    """Read the bytes of what was found, by its source. A caller that wants the hash of a rejected file begins here.
 
     Raises
     ------
@@ -104,27 +103,16 @@ def load_content(found: FoundFile, options: ReadingOptions) -> FileContent:
     if found.reason:
         raise reject(found.reason)
     try:
-        # The entry may have become a link or a pipe since the walk: neither is followed or waited for.
-        descriptor = os.open(found.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            data = _read_regular(descriptor, options.max_file_bytes)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
+        data = (found.source or FILES).open(found, options.max_file_bytes)
+    except (RejectedFile, MemoryError):
+        raise
+    except Exception as error:  # what a stranger's source raises
         raise reject("unreadable") from error
+    if not isinstance(data, bytes) or len(data) > options.max_file_bytes:
+        raise reject("file-too-large" if isinstance(data, bytes) else "unreadable")
     if not data:
         raise reject("empty-file")
     return FileContent(data, blake3(data).hexdigest())
-
-
-def _read_regular(descriptor: int, max_bytes: int) -> bytes:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise reject("not-a-regular-file")
-    if status.st_size > max_bytes:
-        raise reject("file-too-large")
-    with open(descriptor, "rb", closefd=False) as file:
-        return file.read(status.st_size)
 
 
 def read_content(content: FileContent, options: ReadingOptions) -> ReadFile:

@@ -6,10 +6,15 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedkit.errors import UsageError
+from embedkit.reasons import reject
+
+if TYPE_CHECKING:
+    from embedkit.sources.source import Source
 
 IMAGE_EXTENSION = re.compile(r"\.(?:dcm|dicom|ima|img|png|jpe?g|tiff?)\Z", re.IGNORECASE)
 """How the names of image files end, where they have an extension; which a file is, only its content tells."""
@@ -23,6 +28,45 @@ class FoundFile:
     size: int = 0
     mtime_ns: int = 0
     reason: str = ""
+    source: Source | None = field(default=None, compare=False, repr=False)
+    """What opens it; None for a file."""
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Files and folders, as a `Source`; `embed` takes their paths as they are, and does the same."""
+
+    paths: tuple[Path, ...] = ()
+
+    def describe(self) -> str:
+        """What stands for files: their paths say where they are."""
+        return "file:"
+
+    def list(self) -> Iterator[FoundFile]:
+        """As `find_files`."""
+        return find_files(self.paths)
+
+    def open(self, found: FoundFile, max_bytes: int, /) -> bytes:
+        """Return the bytes of a regular file.
+
+        Raises OSError, and RejectedFile ``not-a-regular-file`` or ``file-too-large``: the entry may have become a link
+        or a pipe since the walk, and neither is followed or waited for.
+        """
+        descriptor = os.open(found.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise reject("not-a-regular-file")
+            if status.st_size > max_bytes:
+                raise reject("file-too-large")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(status.st_size)
+        finally:
+            os.close(descriptor)
+
+
+FILES = FolderSource()
+"""Opens files that were found."""
 
 
 def find_files(sources: Sequence[Path]) -> Iterator[FoundFile]:
