@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from embedkit.encoder import Encoder
     from embedkit.indexes.search import VectorSearch
     from embedkit.labels.attribute import Attribute
+    from embedkit.sources import Source
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError, UsageError
@@ -82,6 +83,8 @@ class Index:
     attribute : str
         What the labels are of, in the columns `region`, `given` and `region_source`: the region, unless it was opened
         for another attribute.
+    sources : tuple[Source, ...]
+        Where originals are found that are no files, as they were given.
     spaces : dict[str, Space]
         The vector spaces by name.
     notes : list[str]
@@ -90,6 +93,7 @@ class Index:
 
     def __init__(self, path: Path, on_note: Tell = say_nothing) -> None:
         self.path, self._on_note, self.attribute = path, on_note, REGION
+        self.sources: tuple[Source, ...] = ()
         self.notes: list[str] = []
         self._manifest, damaged = find_newest_manifest(path)
         if damaged:
@@ -103,13 +107,18 @@ class Index:
 
     @classmethod
     def open(
-        cls, path: Path | str | None = None, *, attribute: Attribute | None = None, on_note: Tell = say_nothing
+        cls,
+        path: Path | str | None = None,
+        *,
+        attribute: Attribute | None = None,
+        sources: Sequence[Source] = (),
+        on_note: Tell = say_nothing,
     ) -> Self:
         """Open the index in the folder `path`: the newest state that is whole. A note says where that is not the last.
 
         Without `path`, it is the folder that the commands take: EMBEDKIT_INDEX, or ``embedkit-index``. With an
-        `attribute` its labels are of that, and not of the region. `on_note` is told every line of `notes` when it comes
-        up.
+        `attribute` its labels are of that, and not of the region. Originals that are no files are found in `sources`.
+        `on_note` is told every line of `notes` when it comes up.
 
         Raises
         ------
@@ -117,6 +126,7 @@ class Index:
             ``index-absent``, ``index-damaged``, ``index-unreadable`` or ``index-too-new``.
         """
         index = cls(default_index() if path is None else Path(path), on_note)
+        index.sources = tuple(sources)
         if attribute is not None:
             from embedkit.indexes.attributes import label_by  # noqa: PLC0415 (pydicom takes long to import)
 

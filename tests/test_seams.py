@@ -24,6 +24,7 @@ from embedkit.labels.texts import HeaderTexts
 from embedkit.quality import Issue, find_label_issues
 from embedkit.report import issues_page
 from embedkit.review import Decisions, correct_labels, find_consensus, find_open_issues, list_suspects, rank_suspects
+from embedkit.review.originals import Originals
 from embedkit.review.session import Press, Session
 from embedkit.workers import SerialExecutor
 
@@ -265,4 +266,20 @@ def test_a_source_in_memory_does_the_whole_job(dump: Path, tmp_path: Path) -> No
     with (tmp_path / "decisions.csv").open(newline="") as file:
         assert [row["path"] for row in csv.DictReader(file)] == ["memory:archive/03.png"]
     assert [left.reason for left in copies.left_out] == ["original-gone"]
+    with Originals(Index.open(tmp_path / "index", sources=[memory])) as originals:
+        assert originals.read(3)[1] == ""
+    with Originals(index) as originals:
+        assert "cannot be read" in originals.read(3)[1]
     assert verify(tmp_path / "index") == []
+
+
+def test_copies_are_made_of_originals_in_a_source(views: Path, tmp_path: Path) -> None:
+    dump = views.parent / "dump"
+    memory = Memory({path.name: (path.read_bytes(), 1) for path in dump.iterdir()})
+    embed(memory, tmp_path / "index", encoders=[TinyEncoder()], executor=SerialExecutor())
+    index = Index.open(tmp_path / "index", sources=[memory])
+    with Decisions.open(index.path) as decisions:
+        decisions.record(index.images["image_id"][0].as_py(), "anna", "relabel", region="hand", prior="knee")
+        copies = write_corrected(tmp_path / "dicom", index, find_consensus(decisions.latest()), Vocabulary.load())
+    assert (copies.files, copies.left_out) == (1, ())
+    assert b"HAND" in (tmp_path / "dicom" / "000001.dcm").read_bytes()

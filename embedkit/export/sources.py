@@ -10,8 +10,7 @@ from embedkit.dicom.kinds import FileKind, kind_of
 from embedkit.dicom.silence import silence
 from embedkit.errors import RejectedFile
 from embedkit.indexes import Index
-from embedkit.review.originals import find_original, is_content, is_there
-from embedkit.sources import FoundFile
+from embedkit.review.originals import find_item, is_content, is_there
 
 
 def read_source(index: Index, row: int, root: Path | None = None) -> Header:
@@ -25,10 +24,10 @@ def read_source(index: Index, row: int, root: Path | None = None) -> Header:
     """
     path, digest = (index.images[name][row].as_py() for name in ("path", "content_blake3"))
     options = ReadingOptions()
-    original = find_original(index.paths, path, root)
-    if not is_there(original):
+    original = find_item(index, path, root)
+    if original.source is None and not is_there(original.path):
         raise RejectedFile("original-gone")
-    content = load_content(FoundFile(original), options)
+    content = load_content(original, options)
     if not is_content(content, digest):
         raise RejectedFile("changed-file")
     kind = kind_of(content.data)

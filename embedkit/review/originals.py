@@ -17,6 +17,7 @@ from embedkit.indexes import Index
 from embedkit.indexes.shards import EARLIER_DIGEST
 from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.sources import FoundFile
+from embedkit.sources.source import describe
 from embedkit.workers import WorkerPool
 
 _INSTEAD = "You see the stored picture of 256 pixels."
@@ -30,7 +31,7 @@ _NOTICES = {
 class Original:
     """One frame of a file of the index."""
 
-    path: Path
+    found: FoundFile
     content_blake3: str
     frame: int
 
@@ -43,7 +44,7 @@ def read_original(original: Original, options: ReadingOptions) -> Radiograph:
     RejectedFile
         ``changed-file``, or as `load_content` and `read_radiograph` do.
     """
-    content = load_content(FoundFile(original.path), options)
+    content = load_content(original.found, options)
     if not is_content(content, original.content_blake3):
         raise RejectedFile("changed-file")
     return read_radiograph(content, original.frame, options)
@@ -99,14 +100,19 @@ class Originals:
 
     def read(self, row: int) -> tuple[Radiograph, str]:
         """The radiograph of a row of `Index.images`, and a notice: "" where it is of the original file."""
-        original = Original(
-            find_original(self._index.paths, self._paths[row], self._root), self._hashes[row], max(1, self._frames[row])
-        )
+        found = find_item(self._index, self._paths[row], self._root)
+        original = Original(found, self._hashes[row], max(1, self._frames[row]))
         [(_, outcome)] = self._pool.map([original])
         if isinstance(outcome, Radiograph):
             return outcome, ""
         instead = _NOTICES.get(outcome.reason, f"The original file could not be shown ({outcome.reason}). {_INSTEAD}")
         return stored_levels(self._index.pictures([row])[0]), instead
+
+
+def find_item(index: Index, text: str, root: Path | None) -> FoundFile:
+    """The original of an image of this path: in a source of the index, else a file, as `find_original` finds it."""
+    source = next((source for source in index.sources if text.startswith(f"{describe(source)}/")), None)
+    return FoundFile(Path(text) if source else find_original(index.paths, text, root), source=source)
 
 
 def find_original(paths: StoredPaths, text: str, root: Path | None) -> Path:

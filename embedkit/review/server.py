@@ -33,6 +33,7 @@ from embedkit.review.originals import Originals
 from embedkit.review.ranking import Reranker, rank_suspects
 from embedkit.review.session import Press, Session
 from embedkit.review.suspects import read_suspects
+from embedkit.sources import Source
 
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -59,6 +60,8 @@ class ReviewSettings:
     """What reads the original files; by default what the environment says."""
     attribute: Attribute | None = None
     """What is judged; the region where none is given."""
+    sources: tuple[Source, ...] = ()
+    """Where originals are found that are no files."""
 
 
 def serve_review(
@@ -79,7 +82,7 @@ def serve_review(
     import uvicorn  # noqa: PLC0415 (only where there is a server)
 
     _check(settings)
-    index = Index.open(settings.index, attribute=settings.attribute)
+    index = Index.open(settings.index, attribute=settings.attribute, sources=settings.sources)
     with ExitStack() as stack:
         decisions = stack.enter_context(Decisions.open(settings.index, index.attribute))
         if settings.issues is None:
