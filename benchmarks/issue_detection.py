@@ -5,8 +5,8 @@
 Foreign: images of one region, each in turn, are put among 1,000 images of the others (1 in 20), with a label of those
 drawn by chance, or with none. Near-duplicates: a tenth of 500 images is put in a second time, turned, scaled, with
 another contrast, every other one mirrored, and encoded again by the shipped encoder of the space's name. SelfClean's
-near-duplicates are the pairs by cosine, as are ours behind those that are listed; its score of foreign images needs its
-package (`pip install selfclean`, in an environment of its own).
+near-duplicates are the pairs by cosine, as are ours behind those that are listed; its score of out-of-domain images
+needs its package (`pip install selfclean`, in an environment of its own).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def measure_foreign(
     labelled: bool,
     seed: int,
 ) -> tuple[Flags, Scores]:
-    """Which images are foreign, and how foreign each method finds them."""
+    """Which images are out of domain, and how out of domain each method finds them."""
     rng = np.random.default_rng(seed)
     names = sorted({*regions} - {""})
     guest = names[seed % len(names)]
@@ -54,7 +54,7 @@ def measure_foreign(
     rest = [name for name in names if name != guest]
     given = np.concatenate([regions[rows], rng.choice(rest, len(guests)) if labelled else np.full(len(guests), "")])
     rows = np.concatenate([rows, guests])
-    found = screen_labels(given, vectors[rows], groups[rows], seed=seed).foreign
+    found = screen_labels(given, vectors[rows], groups[rows], seed=seed).out_of_domain
     scores = {"embedkit": found, **_selfclean(vectors[rows])}
     return np.arange(len(rows)) >= len(rows) - len(guests), scores
 
@@ -84,10 +84,10 @@ def measure_duplicates(index: Index, space: str, vectors: Floats, seed: int) -> 
     pictures, points = np.concatenate([pictures, copies]), np.concatenate([vectors[rows], made])
     near = compare_all(points)
     first, second = np.triu_indices(len(points), 1)
-    twins = find_graph(points, np.arange(len(points))).twins
+    candidates = find_graph(points, np.arange(len(points))).candidates
     thumbnails = np.stack([shrink(picture, THUMBNAIL) for picture in pictures])
     names = [str(number) for number in range(len(points))]
-    found = find_duplicates(twins, names, thumbnails, lambda wanted: pictures[wanted])
+    found = find_duplicates(candidates, names, thumbnails, lambda wanted: pictures[wanted])
     ours, copied = near.astype(np.float64), np.zeros(near.shape, dtype=bool)
     ours[found.first, found.second] += 2 * found.score  # the pairs that are listed, then all others by cosine
     copied[chosen, len(rows) + np.arange(len(chosen))] = True
@@ -107,8 +107,8 @@ def trials(index: Index, space: str, seeds: int) -> Iterator[tuple[str, Flags, M
     vectors = index.vectors(space)
     regions, groups = (np.array(index.images[name].to_pylist(), dtype=object) for name in ("region", "patient"))
     for seed in range(seeds):
-        yield "foreign, labelled", *measure_foreign(vectors, regions, groups, labelled=True, seed=seed)
-        yield "foreign, no label", *measure_foreign(vectors, regions, groups, labelled=False, seed=seed)
+        yield "out of domain, labelled", *measure_foreign(vectors, regions, groups, labelled=True, seed=seed)
+        yield "out of domain, no label", *measure_foreign(vectors, regions, groups, labelled=False, seed=seed)
         yield "near-duplicates", *measure_duplicates(index, space, vectors, seed)
 
 

@@ -40,8 +40,8 @@ class Space:
     def of(cls, vectors: Floats, groups: Ints) -> Space:
         """Search and compare once for all sets of labels."""
         cosine = compare_all(vectors)
-        strangers = np.where(groups[:, None] == groups, -2, cosine)
-        near = np.argsort(-strangers, axis=1)[:, :_NEAR]
+        cross_patient = np.where(groups[:, None] == groups, -2, cosine)
+        near = np.argsort(-cross_patient, axis=1)[:, :_NEAR]
         return cls(vectors, groups, find_graph(vectors, groups), cosine, near)
 
 

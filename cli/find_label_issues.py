@@ -32,7 +32,7 @@ def find_label_issues(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rank the suspects: wrong labels, foreign, unusable and repeated images, missing labels.
+    """Rank the suspects: wrong labels, out-of-domain, unusable and repeated images, missing labels.
 
     Heeds what reviewers decided: images that they settled are left out, and the others are ranked by that too.
     """

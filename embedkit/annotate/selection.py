@@ -1,6 +1,6 @@
 """Which images to label next, where labels are few or none.
 
-Chosen images are to stand for all others (`coverage`). What is labelled already covers its surroundings, and with
+Chosen images are to stand for all others (`coverage`). What is labelled already covers its neighbourhood, and with
 labels of two regions or more an image counts the more the less a head is sure of it: a crowd that the head knows well
 needs no more labels. Copies and further exposures of one joint lie where the first one does: they add next to nothing
 and come last.
@@ -40,7 +40,7 @@ class Selection:
     unusable: int
     """Images that were left out because their picture shows nothing."""
     labelled: int
-    """Images with a label, which cover their surroundings."""
+    """Images with a label, which cover their neighbourhood."""
 
 
 def select_images(

@@ -39,38 +39,40 @@ class FoldedHeads:
         self.folds = assign_folds(codes, groups, min(folds, patients), seed)
         self._sums = [self._sum_up(self.folds == fold) for fold in range(int(self.folds.max()) + 1)]
 
-    def moments(self, dropped: npt.NDArray[np.bool_] | None = None) -> Moments:
-        """Return the sums over all labelled images but the `dropped`, bool (N,)."""
-        return add_up(self._sums_without(dropped))
+    def moments(self, excluded: npt.NDArray[np.bool_] | None = None) -> Moments:
+        """Return the sums over all labelled images but the `excluded`, bool (N,)."""
+        return add_up(self._sums_without(excluded))
 
-    def rounds(self, dropped: npt.NDArray[np.bool_] | None = None) -> Iterator[tuple[Ints, Moments]]:
-        """Yield the rows of each fold, int64 (M,), with the sums over all other folds but the `dropped` images."""
-        sums = self._sums_without(dropped)
+    def rounds(self, excluded: npt.NDArray[np.bool_] | None = None) -> Iterator[tuple[Ints, Moments]]:
+        """Yield the rows of each fold, int64 (M,), with the sums over all other folds but the `excluded` images."""
+        sums = self._sums_without(excluded)
         total = add_up(sums)
         for fold, own in enumerate(sums):
             yield np.flatnonzero(self.folds == fold), total - own
 
-    def logits(self, dropped: npt.NDArray[np.bool_] | None = None) -> Floats:
-        """Return out-of-fold logits, float32 (N, K), of heads fitted without the `dropped` images, bool (N,)."""
+    def logits(self, excluded: npt.NDArray[np.bool_] | None = None) -> Floats:
+        """Return out-of-fold logits, float32 (N, K), of heads fitted without the `excluded` images, bool (N,)."""
         logits = np.empty((len(self.codes), self.classes), dtype=np.float32)
-        for rows, seen in self.rounds(dropped):
+        for rows, seen in self.rounds(excluded):
             logits[rows] = fit_linear(seen, ("",) * self.classes).logits(self.vectors[rows])
         return logits
 
-    def probabilities(self, dropped: npt.NDArray[np.bool_] | None = None) -> Floats:
+    def probabilities(self, excluded: npt.NDArray[np.bool_] | None = None) -> Floats:
         """Return out-of-fold probabilities, float32 (N, K), at the temperature that fits the images kept."""
-        logits = self.logits(dropped)
-        codes = self.codes if dropped is None else np.where(dropped, -1, self.codes)
+        logits = self.logits(excluded)
+        codes = self.codes if excluded is None else np.where(excluded, -1, self.codes)
         return softmax(logits / np.float32(fit_temperature(logits, codes)))
 
     def head(self, regions: tuple[str, ...], encoder: str = "") -> LinearHead:
         """Fit one head to all labelled images, its temperature the one that held-out patients taught."""
-        return fit_linear(self.moments(), regions, encoder=encoder).cooled(fit_temperature(self.logits(), self.codes))
+        return fit_linear(self.moments(), regions, encoder=encoder).temperature_scaled(
+            fit_temperature(self.logits(), self.codes)
+        )
 
-    def _sums_without(self, dropped: npt.NDArray[np.bool_] | None) -> list[Moments]:
-        if dropped is None:
+    def _sums_without(self, excluded: npt.NDArray[np.bool_] | None) -> list[Moments]:
+        if excluded is None:
             return self._sums
-        return [own - self._sum_up((self.folds == fold) & dropped) for fold, own in enumerate(self._sums)]
+        return [own - self._sum_up((self.folds == fold) & excluded) for fold, own in enumerate(self._sums)]
 
     def _sum_up(self, chosen: npt.NDArray[np.bool_]) -> Moments:
         return Moments.of(self.vectors, np.where(chosen, self.codes, -1), self.classes)

@@ -2,8 +2,8 @@
 
 The measure is the squared Mahalanobis distance of the unit vector to the nearest class mean, under one covariance of
 all classes (Lee et al., arXiv 1807.03888), half of it replaced by its mean variance. Means and covariance are all that
-is kept: no vector of any patient. It needs no wrong example, and a few foreign images among the labelled ones move a
-mean and a covariance little, where as nearest neighbours they would vouch for the next foreign image.
+is kept: no embedding of any patient. It needs no wrong example, and a few out-of-domain images among the labelled ones
+move a mean and a covariance little, where as nearest neighbours they would vouch for the next such image.
 """
 
 from __future__ import annotations

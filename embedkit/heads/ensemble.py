@@ -100,26 +100,26 @@ def fit_ensemble(
     *,
     encoders: Mapping[str, str] | None = None,
     preprocessing: str = "",
-    dropped: Flags | None = None,
+    excluded: Flags | None = None,
     seed: int = 0,
 ) -> Ensemble:
-    """Fit to all labelled images but the `dropped`, bool (N,); what it may be believed is learnt out of fold.
+    """Fit to all labelled images but the `excluded`, bool (N,); what it may be believed is learnt out of fold.
 
-    `codes` int64 (N,) number `regions`, -1 without a label; `groups` int64 (N,) number the patients. Labels of dropped
+    `codes` int64 (N,) number `regions`, -1 without a label; `groups` int64 (N,) number the patients. Labels of excluded
     images count when thresholds are looked for: dropping what looks wrong would make any head look right.
     Raises UsageError `too-few-patients` as `FoldedHeads` does.
     """
-    kept = codes if dropped is None else np.where(dropped, -1, codes)
+    kept = codes if excluded is None else np.where(excluded, -1, codes)
     members, held_out = [], []
     for space, points in vectors.items():
         folded = FoldedHeads(points, codes, groups, len(regions), seed=seed)
         logits, remote = np.empty((len(codes), len(regions)), np.float32), np.empty(len(codes), np.float32)
-        for rows, seen in folded.rounds(dropped):
+        for rows, seen in folded.rounds(excluded):
             logits[rows] = fit_linear(seen, regions).logits(points[rows])
             remote[rows] = fit_domain(seen).remoteness(points[rows])
         heat = fit_temperature(logits, kept)
-        whole = folded.moments(dropped)
-        head = fit_linear(whole, regions, encoder=(encoders or {}).get(space, "")).cooled(heat)
+        whole = folded.moments(excluded)
+        head = fit_linear(whole, regions, encoder=(encoders or {}).get(space, "")).temperature_scaled(heat)
         members.append(Member(space, head, fit_domain(whole, float(np.quantile(remote[kept >= 0], COVERAGE)))))
         held_out.append(softmax(logits / np.float32(heat)))
     temperature = fit_blend(held_out, kept)

@@ -48,7 +48,7 @@ class LinearHead:
         """The probability of each region for raw vectors, float32 (N, D): float32 (N, K)."""
         return softmax(self.logits(vectors))
 
-    def cooled(self, temperature: float) -> LinearHead:
+    def temperature_scaled(self, temperature: float) -> LinearHead:
         """Return the head whose logits are divided by `temperature`."""
         weight, bias = np.float32(temperature) ** -1 * self.weight, np.float32(temperature) ** -1 * self.bias
         return LinearHead(self.regions, weight, bias, self.encoder)

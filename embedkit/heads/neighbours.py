@@ -35,11 +35,11 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """The neighbours of the images `rows`, int64 (M,): the nearest of all (itself among them), and the strangers."""
+    """The neighbours of the images `rows`, int64 (M,): the nearest of all (itself too), and of other patients."""
 
     rows: Ints
     anyone: Neighbours
-    strangers: Neighbours
+    cross_patient: Neighbours
 
 
 def build_search(vectors: Floats) -> Search:
@@ -61,20 +61,20 @@ def walk_neighbours(
 ) -> Iterator[Neighbourhood]:
     """Yield the `k` nearest images of other patient groups, some thousand vectors, float32 (N, D), at a time.
 
-    Where a patient has so many images that fewer than `k` strangers are among the nearest, the search is widened for
+    Where a patient has so many images that fewer than `k` of others are among the nearest, the search is widened for
     that patient's images only. `on_progress` is told how many of how many images are done.
     """
     from embedkit.indexes.nearest import NearestOfAll  # noqa: PLC0415 (FAISS is slow to import)
 
-    strangers = _Strangers(unit(vectors), groups, min(k, len(vectors)))
-    width = strangers.k + int(np.percentile(np.bincount(groups)[groups], 99))
-    for found in NearestOfAll(strangers.directions, min(width, len(vectors))).walk(on_progress):
+    cross_patient = _CrossPatient(unit(vectors), groups, min(k, len(vectors)))
+    width = cross_patient.k + int(np.percentile(np.bincount(groups)[groups], 99))
+    for found in NearestOfAll(cross_patient.directions, min(width, len(vectors))).walk(on_progress):
         anyone = Neighbours(found.rows, found.cosines)
-        yield Neighbourhood(found.queries, anyone, strangers.among(found.queries, anyone))
+        yield Neighbourhood(found.queries, anyone, cross_patient.among(found.queries, anyone))
 
 
 @dataclass(frozen=True)
-class _Strangers:
+class _CrossPatient:
     """Finds the `k` nearest rows of other groups than the query's own."""
 
     directions: Floats
@@ -82,7 +82,7 @@ class _Strangers:
     k: int
 
     def among(self, queries: Ints, found: Neighbours) -> Neighbours:
-        """Keep the first `k` strangers of each query; where there are too few, look among four times as many."""
+        """Keep the first `k` of other patients for each query; too few are looked for among four times as many."""
         from embedkit.indexes.nearest import nearest_among  # noqa: PLC0415
 
         stranger = (found.rows >= 0) & (self.groups[found.rows] != self.groups[queries][:, None])

@@ -1,4 +1,4 @@
-"""Label quality: wrong labels, foreign and unusable images, near-duplicates, missing labels."""
+"""Label quality: wrong labels, out-of-domain and unusable images, near-duplicates, missing labels."""
 
 from embedkit.quality.classification import (
     Classification,
@@ -11,9 +11,9 @@ from embedkit.quality.estimate import ErrorEstimate
 from embedkit.quality.finder import Finder
 from embedkit.quality.findings import Issue
 from embedkit.quality.issues import find_label_issues
+from embedkit.quality.neighbourhood import Graph, find_graph
 from embedkit.quality.patterns import ConfusionPattern
 from embedkit.quality.ranking import LabelRanking, rank_label_issues
-from embedkit.quality.surroundings import Graph, find_graph
 from embedkit.quality.table import ISSUES, IssueTable, read_issues
 from embedkit.quality.verdicts import Verdict, Verdicts, classify_files, classify_rows
 

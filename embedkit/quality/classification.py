@@ -1,7 +1,7 @@
 """Naming the region of images, and telling those that need a person.
 
-A head is fitted to the labelled images of an index, without the labels that look wrong and the images that look
-foreign. It comes with what it may be believed (see `heads.ensemble`): whether an image is of its domain, and from which
+A head is fitted to the labelled images of an index, without the labels that look wrong and the images that look out of
+domain. It comes with what it may be believed (see `heads.ensemble`): whether an image is of its domain, and from which
 confidence on each region is right 99 times of 100.
 """
 
@@ -92,7 +92,7 @@ def fit_classifier(
         data.classes,
         encoders=encoders,
         preprocessing=preprocessing,
-        dropped=~trusted,
+        excluded=~trusted,
         seed=seed,
     )
 

@@ -56,7 +56,7 @@ NO_DUPLICATES = Duplicates(np.empty(0, np.int64), np.empty(0, np.int64), np.empt
 
 
 def find_duplicates(
-    twins: Neighbours,
+    candidates: Neighbours,
     instances: Sequence[str],
     thumbnails: Pictures,
     read_pictures: Callable[[Ints], Pictures],
@@ -68,7 +68,7 @@ def find_duplicates(
 
     Parameters
     ----------
-    twins
+    duplicate candidates
         The nearest rows of any patient, (N, k).
     instances
         The SOP Instance UID of each row; frames of one instance are no duplicates of each other.
@@ -84,7 +84,7 @@ def find_duplicates(
     alike = find_alike(thumbnails, negatives)
     apart = _differ(instances, alike.first, alike.second)
     alike = Candidates(alike.first[apart], alike.second[apart], alike.pose[apart], alike.framed[apart])
-    pairs = _list_candidates(twins, instances)
+    pairs = _list_candidates(candidates, instances)
     score, total = np.zeros((len(pairs), 2)), len(pairs) + len(alike.first)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # decoding and OpenCV let go of the interpreter
         parts, cases, settled = _cut(len(pairs)), list[_Case](), 0
@@ -153,10 +153,10 @@ class _Case:
     motion: Grey
 
 
-def _list_candidates(twins: Neighbours, instances: Sequence[str]) -> Ints:
+def _list_candidates(candidates: Neighbours, instances: Sequence[str]) -> Ints:
     """Pairs of rows with like vectors, int64 (P, 2), in order."""
-    rows = np.repeat(np.arange(len(twins.rows)), twins.rows.shape[1])
-    other, cosine = twins.rows.ravel(), twins.cosine.ravel()
+    rows = np.repeat(np.arange(len(candidates.rows)), candidates.rows.shape[1])
+    other, cosine = candidates.rows.ravel(), candidates.cosine.ravel()
     candidate = (other >= 0) & (cosine >= CANDIDATE_COSINE)
     candidate &= _differ(instances, rows, np.maximum(other, 0))
     return np.unique(np.sort(np.stack([rows, other], axis=1)[candidate], axis=1), axis=0)

@@ -23,7 +23,7 @@ _UNCERTAINTY = 0.15
 
 @dataclass(frozen=True)
 class ErrorEstimate:
-    """The images to expect wrong: with a wrong label, of no region, or unusable."""
+    """Estimated label errors: wrong labels, images of no region, unusable ones."""
 
     expected: float
     low: int
@@ -40,7 +40,7 @@ class ErrorEstimate:
         """The estimate in a sentence."""
         first = ", ".join(f"{found:.0f} among the first {count}" for count, found in self.among_first.items())
         return (
-            f"About {self.expected:.0f} images to expect wrong ({self.low:,} to {self.high:,}): {first}. "
+            f"Estimated label errors: {self.expected:.0f} (95% interval {self.low:,} to {self.high:,}): {first}. "
             f"After {self.worth_reviewing:,} images fewer than one in ten is."
         )
 

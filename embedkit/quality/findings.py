@@ -74,14 +74,14 @@ class Issue:
 
 def list_issues(found: Findings) -> Iterator[Issue]:
     """Yield every issue of every image, and one row for each image without any."""
-    labels, foreign, doubt = found.screening.labels, found.screening.foreign, found.wrong
+    labels, out_of_domain, doubt = found.screening.labels, found.screening.out_of_domain, found.wrong
     blank = (found.unusable > 0.5) & ~found.settled
-    out = (foreign > 0.5) & ~blank
-    wrong = labels.is_issue & ~out  # of an image that a person called foreign, the label is wrong too
+    out = (out_of_domain > 0.5) & ~blank
+    wrong = labels.is_issue & ~out  # of an image that a person called out of domain, the label is wrong too
     rare = np.isin(np.arange(len(blank)), list(found.rare_labels))
     for flags, issue, score in (
         (blank, UNUSABLE, found.unusable),
-        (out, OUT_OF_DOMAIN, foreign),
+        (out, OUT_OF_DOMAIN, out_of_domain),
         (wrong, MISLABELLED, found.screening.wrong),
         (found.missing, MISSING_LABEL, 1 - labels.confidence),
     ):

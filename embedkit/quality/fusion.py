@@ -34,15 +34,15 @@ def log_margin(probabilities: Floats, codes: Ints) -> Floats:
     return np.where(codes >= 0, logs.max(axis=1) - given, 0).astype(np.float32)
 
 
-def multiply_beliefs(beliefs: Sequence[Floats]) -> Floats:
+def multiply_probabilities(probabilities: Sequence[Floats]) -> Floats:
     """One table of probabilities, float32 (N, K), from several: the product of S tables to the power 1 / sqrt(S).
 
     A product of experts (Hinton, 2002). With the power 1 the errors of S spaces would count as independent,
     with 1 / S as the same.
     """
-    if len(beliefs) == 1:
-        return beliefs[0]
-    logs = np.sum([np.log(np.maximum(belief, _TINY)) for belief in beliefs], axis=0) / np.sqrt(len(beliefs))
+    if len(probabilities) == 1:
+        return probabilities[0]
+    logs = np.sum([np.log(np.maximum(one, _TINY)) for one in probabilities], axis=0) / np.sqrt(len(probabilities))
     shares = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
 

@@ -75,7 +75,7 @@ def find_label_issues(
     finders: Sequence[Finder] = (),
     on_progress: OnProgress | bool = False,
 ) -> IssueTable:
-    """Find wrong labels, foreign, unusable and repeated images, and missing labels.
+    """Find wrong labels, out-of-domain, unusable and repeated images, and missing labels.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def _examine(
     if graph is not None:  # blank plates resemble each other and are no duplicates
         instances = columns["sop_instance_uid"]
         found = find_duplicates(
-            graph.twins,
+            graph.candidates,
             instances,
             survey.thumbnails,
             index.pictures,
@@ -170,7 +170,7 @@ def _examine(
         )
         duplicates = found.with_one_of(~blank)  # a copy under a window may show too little, its original does not
     pixels = np.array(columns["rows"], np.int64) * np.array(columns["columns"], np.int64)
-    listed = screening.labels.is_issue | (screening.foreign > 0.5) | blank | settled
+    listed = screening.labels.is_issue | (screening.out_of_domain > 0.5) | blank | settled
     return Findings(
         screening,
         survey.unusable,
@@ -240,6 +240,6 @@ def _suggest(entry: Issue, labels: LabelRanking) -> tuple[str, float, float]:
         return (named, float(sure), float(agreement)) if named else ("", 0.0, 0.0)
     if entry.region not in labels.classes:
         return entry.region, 0.0, 0.0
-    code, around = labels.classes.index(entry.region), labels.surroundings
+    code, around = labels.classes.index(entry.region), labels.neighbourhood
     agreement = 0.0 if around is None else float(around.votes[entry.row, code])
     return entry.region, float(labels.probabilities[entry.row, code]), agreement

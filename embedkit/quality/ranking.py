@@ -3,7 +3,7 @@
 Three signs are fused: the log odds that a noise model (see `noise`) gives of a head's out-of-fold probabilities after
 two more fits without the images that confident learning flagged (Northcutt et al., arXiv 1911.00068, by cleanlab), and
 the ratio of distances to images of the same and of another label, before and after the flagged ones are left out (see
-`surroundings`). Where there are several spaces, their heads are multiplied and their ratios averaged.
+`neighbourhood`). Where there are several spaces, their heads are multiplied and their ratios averaged.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from embedkit.heads.moments import Floats
 from embedkit.heads.neighbours import Flags
 from embedkit.progress import Advance, ignore_progress
 from embedkit.quality.confident import find_confident_errors
-from embedkit.quality.fusion import add_signs, multiply_beliefs, read_as_probability
+from embedkit.quality.fusion import add_signs, multiply_probabilities, read_as_probability
 from embedkit.quality.inputs import RankingInput, Vectors, check_input
+from embedkit.quality.neighbourhood import EVIDENCE, Graph, NeighbourhoodFeatures, find_graph, look_around
 from embedkit.quality.noise import fit_noise
 from embedkit.quality.pictures import Numbers
 from embedkit.quality.reviewing import Verdicts, read_verdicts
-from embedkit.quality.surroundings import EVIDENCE, Graph, Surroundings, find_graph, look_around
 
 _CUTS, _FEW_IMAGES = 4, 20_000
 """How often few images are dealt to folds anew: what a single cut makes of hard images is partly chance."""
@@ -55,7 +55,7 @@ class LabelRanking:
     """float32 (N, K): out-of-fold probabilities after the second fit; all zero where no head could be fitted."""
     graph: Graph | None
     """Who is near to whom, in the first space; None without vectors."""
-    surroundings: Surroundings | None
+    neighbourhood: NeighbourhoodFeatures | None
     notes: tuple[str, ...]
     """What could not be done, one sentence each."""
     checked: Flags
@@ -145,10 +145,10 @@ def find_graphs(data: RankingInput, on_progress: Advance = ignore_progress) -> l
 
 def rank_input(data: RankingInput, *, graphs: Sequence[Graph], verdicts: Verdicts, seed: int) -> LabelRanking:
     """`rank_label_issues` for input that has been checked."""
-    probabilities, dropped = _fit_without_errors(data, verdicts, seed)
-    views = [look_around(graph, data.codes, dropped=dropped, classes=len(data.classes)) for graph in graphs]
-    around = Surroundings.mean_of(views) if views else None
-    return _judge(data, verdicts, _Signs(probabilities, dropped, graphs[0] if graphs else None, around))
+    probabilities, excluded = _fit_without_errors(data, verdicts, seed)
+    views = [look_around(graph, data.codes, excluded=excluded, classes=len(data.classes)) for graph in graphs]
+    around = NeighbourhoodFeatures.mean_of(views) if views else None
+    return _judge(data, verdicts, _Signs(probabilities, excluded, graphs[0] if graphs else None, around))
 
 
 def _fit_without_errors(data: RankingInput, verdicts: Verdicts, seed: int) -> tuple[Floats, Flags]:
@@ -166,15 +166,15 @@ def _fit_without_errors(data: RankingInput, verdicts: Verdicts, seed: int) -> tu
         [FoldedHeads(vectors, codes, data.groups, classes, seed=seed + cut) for cut in range(cuts)]
         for vectors in data.spaces
     ]
-    flagged = verdicts.correct(_find_errors(data, _believe(heads)))
-    flagged = verdicts.correct(_find_errors(data, _believe(heads, flagged)))
-    return _believe(heads, flagged), flagged
+    flagged = verdicts.correct(_find_errors(data, _average(heads)))
+    flagged = verdicts.correct(_find_errors(data, _average(heads, flagged)))
+    return _average(heads, flagged), flagged
 
 
-def _believe(heads: Sequence[Sequence[FoldedHeads]], dropped: Flags | None = None) -> Floats:
+def _average(heads: Sequence[Sequence[FoldedHeads]], excluded: Flags | None = None) -> Floats:
     """The mean over differently cut folds, the product over spaces, float32 (N, K)."""
-    beliefs = [np.mean([head.probabilities(dropped) for head in cuts], axis=0) for cuts in heads]
-    return multiply_beliefs([belief.astype(np.float32) for belief in beliefs])
+    averaged = [np.mean([head.probabilities(excluded) for head in cuts], axis=0) for cuts in heads]
+    return multiply_probabilities([probability.astype(np.float32) for probability in averaged])
 
 
 def _find_errors(data: RankingInput, probabilities: Floats) -> Flags:
@@ -192,18 +192,18 @@ class _Signs:
     probabilities: Floats
     flagged: Flags
     graph: Graph | None
-    around: Surroundings | None
+    around: NeighbourhoodFeatures | None
 
 
 def _judge(data: RankingInput, verdicts: Verdicts, signs: _Signs) -> LabelRanking:
     """Fuse the signs into a score, and name the class that fits best."""
     row = np.arange(len(data.codes))
     votes = np.zeros_like(signs.probabilities) if signs.around is None else signs.around.votes
-    belief = (signs.probabilities if signs.probabilities.any() else votes).astype(np.float64)
+    probability = (signs.probabilities if signs.probabilities.any() else votes).astype(np.float64)
     suggested, sure, agreement = np.full(len(row), -1), np.zeros(len(row)), np.zeros(len(row))
     if len(data.classes) > 1:
-        best = belief.argmax(axis=1)
-        sure, agreement = belief[row, best], votes[row, best].astype(np.float64)
+        best = probability.argmax(axis=1)
+        sure, agreement = probability[row, best], votes[row, best].astype(np.float64)
         suggested = np.where(sure > 0, best, -1)
     score, disagreement = _score(data, verdicts, signs)
     return LabelRanking(

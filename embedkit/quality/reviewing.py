@@ -27,7 +27,7 @@ class Verdicts:
     """bool (N,): judged, and not of the class that it was given."""
 
     @property
-    def foreign(self) -> Flags:
+    def out_of_domain(self) -> Flags:
         """Judged to be of none of the classes, bool (N,)."""
         return self.known & (self.codes < 0)
 

@@ -77,8 +77,8 @@ def make_map(
     projection
         ``umap`` or ``tsne``.
     issues
-        What `find_label_issues` found, or its .csv or .parquet file. Suspects of wrong labels, foreign and unusable
-        images get a star where their score is more than `above`.
+        What `find_label_issues` found, or its .csv or .parquet file. Suspects of wrong labels, out-of-domain and
+        unusable images get a star where their score is more than `above`.
     settled
         The ids of images that were decided on: they are no suspects any more.
 

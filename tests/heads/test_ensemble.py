@@ -55,7 +55,7 @@ def test_dropped_images_teach_nothing_but_are_counted(clusters):
     vectors, codes, groups = clusters
     wrong = np.arange(120) % 10 == 0
     given = np.where(wrong, (codes + 1) % 3, codes)
-    fitted = fit_ensemble({"simclr": vectors}, given, groups, REGIONS, dropped=wrong)
+    fitted = fit_ensemble({"simclr": vectors}, given, groups, REGIONS, excluded=wrong)
     clean = fit_linear(Moments.of(vectors, np.where(wrong, -1, codes), 3), REGIONS)
     best = fitted.probabilities({"simclr": vectors}).argmax(axis=1)
     assert (best == clean.logits(vectors).argmax(axis=1)).all()
@@ -88,8 +88,8 @@ def test_a_domain_holds_its_own_and_not_what_lies_elsewhere(clusters):
     vectors, codes, groups = clusters
     fitted = fit_ensemble({"simclr": vectors}, codes, groups, REGIONS)
     assert fitted.contains({"simclr": vectors}).mean() > 0.97
-    foreign = np.random.default_rng(3).normal(-3, 1, (50, 16)).astype(np.float32)
-    assert fitted.contains({"simclr": foreign}).mean() < 0.05
+    out_of_domain = np.random.default_rng(3).normal(-3, 1, (50, 16)).astype(np.float32)
+    assert fitted.contains({"simclr": out_of_domain}).mean() < 0.05
     with pytest.raises(ValueError, match="labelled"):
         fit_domain(Moments.of(vectors, np.full(120, -1), 3))
 

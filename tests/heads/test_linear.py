@@ -72,11 +72,11 @@ def test_out_of_fold_equals_a_loop_that_fits_each_fold_from_scratch(clusters):
 
     vectors, codes, groups = clusters
     heads = FoldedHeads(vectors, codes, groups, 3)
-    dropped = np.random.default_rng(1).random(len(codes)) < 0.2
-    found = heads.logits(dropped)
+    excluded = np.random.default_rng(1).random(len(codes)) < 0.2
+    found = heads.logits(excluded)
     for fold in range(heads.folds.max() + 1):
         held = heads.folds == fold
-        fresh = fit_linear(Moments.of(vectors, np.where(held | dropped, -1, codes), 3), REGIONS)
+        fresh = fit_linear(Moments.of(vectors, np.where(held | excluded, -1, codes), 3), REGIONS)
         assert found[held] == pytest.approx(fresh.logits(vectors[held]), abs=1e-3)
 
 

@@ -21,7 +21,9 @@ def test_neighbours_are_those_of_a_loop_and_never_of_the_same_patient(seed, coun
     vectors = rng.normal(size=(count, 8)).astype(np.float32)
     groups = rng.integers(0, patients, count)
     for hood in walk_neighbours(vectors, groups, k):
-        for row, rows, cosine in zip(hood.rows.tolist(), hood.strangers.rows, hood.strangers.cosine, strict=True):
+        for row, rows, cosine in zip(
+            hood.rows.tolist(), hood.cross_patient.rows, hood.cross_patient.cosine, strict=True
+        ):
             expected, near = naive_strangers(vectors, groups, row, min(k, count))
             there = rows[rows >= 0]
             assert len(there) == len(expected)
@@ -34,8 +36,8 @@ def test_a_patient_with_most_of_the_images_still_gets_strangers():
     vectors = np.concatenate([rng.normal(5, 0.01, (300, 8)), rng.normal(-5, 1, (6, 8))]).astype(np.float32)
     groups = np.array([0] * 300 + [1, 2, 3, 4, 5, 6])
     for hood in walk_neighbours(vectors, groups, 5):
-        assert (hood.strangers.rows >= 0).all()
-        assert (groups[hood.strangers.rows] != groups[hood.rows][:, None]).all()
+        assert (hood.cross_patient.rows >= 0).all()
+        assert (groups[hood.cross_patient.rows] != groups[hood.rows][:, None]).all()
 
 
 def test_memory_is_bounded_where_a_search_is_widened(monkeypatch):
@@ -60,7 +62,7 @@ def test_memory_is_bounded_where_a_search_is_widened(monkeypatch):
     assert np.concatenate([hood.rows for hood in hoods]).tolist() == list(range(990))
     assert told == [(400, 990), (800, 990), (990, 990)]
     for hood in hoods:
-        assert (groups[hood.strangers.rows] != groups[hood.rows][:, None]).all()
+        assert (groups[hood.cross_patient.rows] != groups[hood.rows][:, None]).all()
 
 
 def test_votes_are_those_of_a_loop():

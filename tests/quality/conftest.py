@@ -92,11 +92,11 @@ class Archive:
         vectors = rng.normal(size=(6, 32))[region] + rng.normal(0, 0.35, (count, 32)) + 1
         given = self.region.astype(object)
         rows = rng.permutation(count)
-        self.wrong, self.foreign, self.blank, self.twin, self.missing = np.split(rows[:44], [10, 24, 27, 30])
+        self.wrong, self.out_of_domain, self.blank, self.twin, self.missing = np.split(rows[:44], [10, 24, 27, 30])
         for row in self.wrong:
             given[row] = rng.choice([name for name in REGIONS if name != given[row]])
-        vectors[self.foreign] = rng.normal(size=32) * 1.2 + rng.normal(0, 0.35, (len(self.foreign), 32)) + 1
-        given[self.foreign] = rng.choice(REGIONS, len(self.foreign))
+        vectors[self.out_of_domain] = rng.normal(size=32) * 1.2 + rng.normal(0, 0.35, (len(self.out_of_domain), 32)) + 1
+        given[self.out_of_domain] = rng.choice(REGIONS, len(self.out_of_domain))
         given[self.missing] = ""
         pictures = np.stack([draw_exposure(1000 * seed + number) for number in range(count)])
         patients = np.array([f"p{number}" for number in range(count)], dtype=object)

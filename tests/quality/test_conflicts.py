@@ -58,7 +58,7 @@ def test_a_study_that_contradicts_itself_is_listed_once_with_the_other_image():
     plain = [
         row
         for row in range(160)
-        if row not in {*archive.wrong, *archive.foreign, *archive.blank, *archive.twin, *archive.original}
+        if row not in {*archive.wrong, *archive.out_of_domain, *archive.blank, *archive.twin, *archive.original}
         and row not in archive.missing
     ]
     listed = set(find_label_issues(archive.index).rows)

@@ -85,9 +85,9 @@ def test_a_verdict_of_no_region_makes_an_image_foreign_and_finds_its_kin():
     rng = np.random.default_rng(5)
     vectors[:12] = rng.normal(size=24) + rng.normal(0, 0.3, (12, 24)) + 1
     found = screen_labels(labels, vectors, groups, reviewed=dict.fromkeys(range(5), "") | {399: str(labels[399])})
-    assert (found.foreign[:5] == 1).all()
-    assert found.foreign[399] == 0
-    assert (found.foreign[5:12] > 0.5).all()
+    assert (found.out_of_domain[:5] == 1).all()
+    assert found.out_of_domain[399] == 0
+    assert (found.out_of_domain[5:12] > 0.5).all()
 
 
 @pytest.mark.parametrize("row", [-1, 300])

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from embedkit.heads import Neighbours
 from embedkit.quality.fusion import add_signs, log_margin, read_as_probability
-from embedkit.quality.surroundings import mean_distance
+from embedkit.quality.neighbourhood import mean_distance
 
 FINITE = st.floats(-50, 50, allow_nan=False)
 

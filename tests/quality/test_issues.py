@@ -39,12 +39,12 @@ def test_every_kind_of_fault_is_found(archive, issues):
     assert rows_with(issues, "unusable") == set(archive.blank)
     assert rows_with(issues, "missing-label") == set(archive.missing)
     assert rows_with(issues, "near-duplicate") == {*archive.twin, *archive.original} - set(archive.blank)
-    assert len(set(archive.foreign) & rows_with(issues, "out-of-domain")) >= len(archive.foreign) - 1
+    assert len(set(archive.out_of_domain) & rows_with(issues, "out-of-domain")) >= len(archive.out_of_domain) - 1
     assert len(set(archive.wrong) & rows_with(issues, "mislabelled")) >= len(archive.wrong) - 2
 
 
 def test_little_else_is_listed(archive, issues):
-    faults = {*archive.wrong, *archive.foreign, *archive.blank}
+    faults = {*archive.wrong, *archive.out_of_domain, *archive.blank}
     assert len(rows_with(issues, "mislabelled", "out-of-domain", "unusable") - faults) <= 4
 
 
@@ -65,7 +65,7 @@ def test_suggestions_name_the_true_region(archive, issues):
         row["suggested_region"] == archive.region[place]
         for place, row in zip(issues.rows, rows, strict=True)
         if row["issue"] in ("mislabelled", "missing-label")
-        and place not in archive.foreign
+        and place not in archive.out_of_domain
         and place not in archive.blank
     ]
     assert np.mean(named) > 0.85
@@ -170,10 +170,10 @@ def test_a_folder_that_is_missing_is_one_clear_error(tmp_path, issues):
 
 def test_images_are_classified_and_foreign_ones_told(archive):
     found = classify_index(archive.index, np.arange(len(archive.region)), fit_index_classifier(archive.index))
-    usual = np.setdiff1d(np.arange(len(archive.region)), [*archive.foreign, *archive.blank])
+    usual = np.setdiff1d(np.arange(len(archive.region)), [*archive.out_of_domain, *archive.blank])
     assert (np.array(found.regions)[usual] == archive.region[usual]).mean() > 0.9
     assert found.in_domain[usual].mean() > 0.95
-    assert found.in_domain[archive.foreign].mean() < 0.2
+    assert found.in_domain[archive.out_of_domain].mean() < 0.2
     assert not found.in_domain[archive.blank].any()
     assert ((found.probability > 0) & (found.probability <= 1)).all()
     assert not found.confident.any(), "160 images cannot show that 99 of 100 are right"
@@ -207,7 +207,7 @@ def test_every_row_says_why_and_the_number_of_errors_is_estimated(archive, issue
     assert all(reason.startswith("No region fits") for reason in reasons["out-of-domain"])
     assert all("came without a label" in reason for reason in reasons["missing-label"])
     assert all(reason.startswith("The same exposure as 1 other image") for reason in reasons["near-duplicate"])
-    wrong = len(archive.wrong) + len(archive.foreign) + len(archive.blank)
+    wrong = len(archive.wrong) + len(archive.out_of_domain) + len(archive.blank)
     assert issues.estimate.low <= wrong <= issues.estimate.high
 
 

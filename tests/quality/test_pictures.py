@@ -77,10 +77,10 @@ def test_pictures_without_common_shape_do_not_match():
 
 
 def test_frames_of_one_instance_are_no_duplicates():
-    twins = Neighbours(np.array([[1], [0]]), np.array([[1.0], [1.0]], np.float32))
+    candidates = Neighbours(np.array([[1], [0]]), np.array([[1.0], [1.0]], np.float32))
     pictures = np.stack([draw_exposure(0)] * 2)
-    assert len(find_duplicates(twins, ["1.2", "1.2"], small(pictures), lambda rows: pictures[rows]).first) == 0
-    found = find_duplicates(twins, ["1.2", "1.3"], small(pictures), lambda rows: pictures[rows])
+    assert len(find_duplicates(candidates, ["1.2", "1.2"], small(pictures), lambda rows: pictures[rows]).first) == 0
+    found = find_duplicates(candidates, ["1.2", "1.3"], small(pictures), lambda rows: pictures[rows])
     assert (found.first.tolist(), found.second.tolist()) == ([0], [1])
     assert found.score[0] > 0.95
 
@@ -126,8 +126,8 @@ def test_spoilt_exposures_are_unusable_and_the_fault_is_named(fault):
 
 def test_a_mirrored_exposure_is_a_duplicate_and_said_to_be_mirrored():
     pictures = np.stack([draw_exposure(0), draw_exposure(0)[:, ::-1], draw_exposure(1)])
-    twins = Neighbours(np.array([[1, 2], [0, 2], [0, 1]]), np.full((3, 2), 0.99, np.float32))
-    found = find_duplicates(twins, ["1.2", "1.3", "1.4"], small(pictures), lambda rows: pictures[rows])
+    candidates = Neighbours(np.array([[1, 2], [0, 2], [0, 1]]), np.full((3, 2), 0.99, np.float32))
+    found = find_duplicates(candidates, ["1.2", "1.3", "1.4"], small(pictures), lambda rows: pictures[rows])
     assert (found.first.tolist(), found.second.tolist(), found.mirrored.tolist()) == ([0], [1], [True])
 
 

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 
 from embedkit.errors import UsageError
 from embedkit.quality import find_graph, find_label_issues, rank_label_issues
-from embedkit.quality.fusion import multiply_beliefs
+from embedkit.quality.fusion import multiply_probabilities
 from embedkit.quality.spaces import choose_spaces
 
 from .test_ranking import make_clusters
@@ -46,10 +46,10 @@ def test_a_single_space_may_have_a_name_and_graphs_may_be_given():
 
 def test_beliefs_are_multiplied_as_a_loop_does():
     one, two = np.random.default_rng(0).dirichlet(np.ones(3), (2, 20)).astype(np.float32)
-    for row, found in enumerate(multiply_beliefs([one, two])):
+    for row, found in enumerate(multiply_probabilities([one, two])):
         product = np.array([(float(a) * float(b)) ** 0.5**0.5 for a, b in zip(one[row], two[row], strict=True)])
         assert found == pytest.approx(product / product.sum(), rel=1e-4)
-    assert multiply_beliefs([one]) is one
+    assert multiply_probabilities([one]) is one
 
 
 def index_of(**encoders):

@@ -22,10 +22,10 @@ class ArchiveIndex:
         true = rng.integers(0, 3, count)
         self.true = [REGIONS[region] for region in true]
         given = list(self.true)
-        self.wrong, self.foreign, self.blank, self.missing = np.split(rng.permutation(count)[:32], [18, 23, 25])
+        self.wrong, self.out_of_domain, self.blank, self.missing = np.split(rng.permutation(count)[:32], [18, 23, 25])
         for row in self.wrong:
             given[row] = str(rng.choice([name for name in REGIONS if name != given[row]]))
-        for row in self.foreign:
+        for row in self.out_of_domain:
             self.true[row] = "out-of-domain"
         for row in self.blank:
             self.true[row] = "unusable"
@@ -77,7 +77,9 @@ class ArchiveIndex:
 def rank(index):
     """A ranking of all images by what is planted: most of the wrong labels, and one right one."""
     suspects = dict.fromkeys([*index.wrong[:12], int(np.setdiff1d(range(20), index.wrong)[0])], ("mislabelled", 0.9))
-    suspects |= dict.fromkeys(index.foreign, ("out-of-domain", 0.8)) | dict.fromkeys(index.blank, ("unusable", 1.0))
+    suspects |= dict.fromkeys(index.out_of_domain, ("out-of-domain", 0.8)) | dict.fromkeys(
+        index.blank, ("unusable", 1.0)
+    )
     suspects |= dict.fromkeys(index.missing, ("missing-label", 0.3))
     entries = [(row, *suspects.get(row, ("none", 0.1))) for row in range(len(index))]
     entries.sort(key=lambda entry: -entry[2])

@@ -23,7 +23,7 @@ def index():
 @pytest.fixture(scope="module")
 def report(index):
     """Everything that is wrong was read, and every fifth image."""
-    rows = sorted({*index.wrong, *index.foreign, *index.blank, *index.missing, *range(0, len(index), 5)})
+    rows = sorted({*index.wrong, *index.out_of_domain, *index.blank, *index.missing, *range(0, len(index), 5)})
     return make_report(index, rank(index), decide_by_truth(index, rows))
 
 
@@ -74,7 +74,7 @@ def test_the_change_of_the_models_matrix_is_counted_as_by_hand(index, report):
 def test_accuracies_are_counted_as_by_hand(index, report):
     given = index.images["region"].to_pylist()
     suspected = report.suspicion.suspected
-    assert set(np.flatnonzero(suspected)) > {*index.foreign, *index.blank, *index.wrong[:12]}
+    assert set(np.flatnonzero(suspected)) > {*index.out_of_domain, *index.blank, *index.wrong[:12]}
     before, after = predict(index, given), predict(index, index.true)
     stages = {
         GIVEN: (before, given, lambda row: True),

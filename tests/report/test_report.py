@@ -42,7 +42,7 @@ def index():
 
 @pytest.fixture(scope="module")
 def report(index):
-    rows = [*index.wrong, *index.foreign, *range(0, 40, 7)]
+    rows = [*index.wrong, *index.out_of_domain, *range(0, 40, 7)]
     return make_report(index, rank(index), decide_by_truth(index, rows) + decide_by_truth(index, rows[:9], "ben"))
 
 

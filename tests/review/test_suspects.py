@@ -113,7 +113,7 @@ def test_an_expert_who_reads_the_first_suspects_mends_most_labels() -> None:
     archive = Archive()
     index = archive.index
     truth = dict(zip(index.images["image_id"].to_pylist(), archive.region, strict=True))
-    gone = {index.images["image_id"][int(row)].as_py() for row in (*archive.foreign, *archive.blank)}
+    gone = {index.images["image_id"][int(row)].as_py() for row in (*archive.out_of_domain, *archive.blank)}
     given = dict(zip(truth, index.images["region"].to_pylist(), strict=True))
     wrong = {image for image, label in given.items() if label and (image in gone or label != truth[image])}
     decided: dict[str, Consensus] = {}

@@ -35,19 +35,19 @@ _AT_ONCE = 8192
 class Graph:
     """Who is near to whom among N images."""
 
-    strangers: Neighbours
+    cross_patient: Neighbours
     """The nearest images of other patients, (N, 64) or more where N is small."""
-    twins: Neighbours
+    candidates: Neighbours
     """The 5 nearest images of any patient, (N, 5), the image itself left out; cosines of the raw vectors."""
 
     @property
     def nearest(self) -> Ints:
         """The nearest images of other patients, int64 (N, 10), -1 where there are fewer."""
-        return self.strangers.rows[:, :AROUND]
+        return self.cross_patient.rows[:, :AROUND]
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class NeighbourhoodFeatures:
     """Float32 (N,) unless said otherwise."""
 
     ratio: Floats
@@ -59,7 +59,7 @@ class Surroundings:
     """Mean distance to the nearest 10 images of the label that is nearest."""
 
     @classmethod
-    def mean_of(cls, views: Sequence[Surroundings]) -> Surroundings:
+    def mean_of(cls, views: Sequence[NeighbourhoodFeatures]) -> NeighbourhoodFeatures:
         """What several spaces say, averaged."""
         return cls(*(np.mean([getattr(view, part.name) for view in views], axis=0) for part in fields(cls)))
 
@@ -71,38 +71,38 @@ def find_graph(vectors: Floats, groups: Ints, on_progress: Advance = ignore_prog
     """
     count = len(vectors)
     width = min(int(np.clip(_CELLS // max(count, 1), _LEAST, _MOST)), count)
-    strangers = Neighbours(np.full((count, width), -1, np.int64), np.full((count, width), -1, np.float32))
-    twins = Neighbours(np.full((count, EVIDENCE), -1, np.int64), np.full((count, EVIDENCE), -1, np.float32))
+    cross_patient = Neighbours(np.full((count, width), -1, np.int64), np.full((count, width), -1, np.float32))
+    candidates = Neighbours(np.full((count, EVIDENCE), -1, np.int64), np.full((count, EVIDENCE), -1, np.float32))
     if count < 2:
-        return Graph(strangers, twins)
+        return Graph(cross_patient, candidates)
     for hood in walk_neighbours(whiten(vectors), groups, width, on_progress):
         rows = hood.rows
-        strangers.rows[rows], strangers.cosine[rows] = hood.strangers.rows, hood.strangers.cosine
+        cross_patient.rows[rows], cross_patient.cosine[rows] = hood.cross_patient.rows, hood.cross_patient.cosine
         nearest = Neighbours(hood.anyone.rows[:, : EVIDENCE + 1], hood.anyone.cosine[:, : EVIDENCE + 1])
         others = keep_first(nearest, nearest.rows != rows[:, None], EVIDENCE)
-        twins.rows[rows], twins.cosine[rows] = others.rows, _cosines(vectors, rows, others.rows)
-    return Graph(strangers, twins)
+        candidates.rows[rows], candidates.cosine[rows] = others.rows, _cosines(vectors, rows, others.rows)
+    return Graph(cross_patient, candidates)
 
 
-def look_around(graph: Graph, codes: Ints, *, dropped: Flags, classes: int) -> Surroundings:
+def look_around(graph: Graph, codes: Ints, *, excluded: Flags, classes: int) -> NeighbourhoodFeatures:
     """Look at the neighbourhoods of images with class numbers `codes`, int64 (N,), -1 for none.
 
-    `dropped`, bool (N,), are the images whose label is not to be trusted in the second values and the votes.
+    `excluded`, bool (N,), are the images whose label is not to be trusted in the second values and the votes.
     """
     count = len(codes)
     found = {name: np.zeros(count, np.float32) for name in ("ratio", "ratio_second", "remoteness")}
     votes = np.zeros((count, classes), np.float32)
-    trusted = np.where(dropped, -1, codes)
-    chunk = max(1, _CELLS // max(graph.strangers.rows.shape[1], 1))
+    trusted = np.where(excluded, -1, codes)
+    chunk = max(1, _CELLS // max(graph.cross_patient.rows.shape[1], 1))
     for start in range(0, count, chunk):
         part = slice(start, start + chunk)
-        near = Neighbours(graph.strangers.rows[part], graph.strangers.cosine[part])
+        near = Neighbours(graph.cross_patient.rows[part], graph.cross_patient.cosine[part])
         given = _labels(near, codes)
         found["ratio"][part] = _log_ratio(near, given, codes[part])
         found["ratio_second"][part] = _log_ratio(near, _labels(near, trusted), codes[part])
         found["remoteness"][part] = _remoteness(near, given, np.bincount(codes[codes >= 0], minlength=classes))
         votes[part] = _vote(near, trusted, classes)
-    return Surroundings(votes=votes, **found)
+    return NeighbourhoodFeatures(votes=votes, **found)
 
 
 def mean_around(graph: Graph, values: Floats, known: Flags) -> Floats:
