@@ -10,13 +10,14 @@ from embedkit.lazy import import_on_use
 if TYPE_CHECKING:
     from embedkit.indexes.compaction import CompactionReport, compact
     from embedkit.indexes.embedding import EmbedSettings, embed
-    from embedkit.indexes.index import Index, Neighbour, Neighbours
+    from embedkit.indexes.index import Index
     from embedkit.indexes.labelling import AddedLabels, LabelReport, add_labels, label_images
     from embedkit.indexes.manifest import Space
     from embedkit.indexes.merging import MergeReport, merge
     from embedkit.indexes.migration import MigrationReport, migrate
     from embedkit.indexes.overlay import ANNOTATOR, CLUSTER, LabelSource, labels_from_folders
     from embedkit.indexes.progress import EmbedReport
+    from embedkit.indexes.queries import Neighbour, Neighbours
     from embedkit.indexes.reasons import REASONS
     from embedkit.indexes.removal import RemovalReport, read_names, read_newest_removed, remove
     from embedkit.indexes.removed_images import RemovedImages
@@ -37,8 +38,8 @@ _MODULES = {
     "LabelSource": "overlay",
     "MergeReport": "merging",
     "MigrationReport": "migration",
-    "Neighbour": "index",
-    "Neighbours": "index",
+    "Neighbour": "queries",
+    "Neighbours": "queries",
     "RemovalReport": "removal",
     "RemovedImages": "removed_images",
     "Space": "manifest",

@@ -6,7 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -18,12 +18,12 @@ from embedkit.indexes.checked_files import Tell, say_nothing
 from embedkit.indexes.manifest import FORMAT_VERSION, images_name
 from embedkit.indexes.manifest_files import describe_fallback, find_newest_manifest
 from embedkit.indexes.paths import default_index
+from embedkit.indexes.queries import Neighbour, Neighbours, Queries
 from embedkit.indexes.rows import by_shard, read_vectors_by_shard
 from embedkit.indexes.shards import read_pictures
 from embedkit.indexes.stored_paths import HashedPaths, StoredPaths, stored_paths
 from embedkit.indexes.vectors import usable
 from embedkit.labels.attribute import REGION
-from embedkit.tables import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,26 +35,6 @@ if TYPE_CHECKING:
 from numpy.typing import NDArray
 
 from embedkit.errors import IndexFolderError, UsageError
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """One image near to a query."""
-
-    row: int
-    """Its row in `Index.images`."""
-    image_id: str
-    path: str
-    region: str
-    distance: float
-    """(1 - cosine) / 2: 0 the same direction, 1 the opposite one."""
-
-
-class Neighbours(Table[Neighbour]):
-    """Images near to a query, nearest first."""
-
-    __slots__ = ()
-    row_type = Neighbour
 
 
 class Index:
@@ -103,7 +83,6 @@ class Index:
         self._table, _ = image_table.load(path, self._manifest, tell=self._note)
         self.spaces, self._ids = dict(self._manifest.spaces), self._table.ids
         self._searches: dict[str, VectorSearch] = {}
-        self._encoders: dict[str, Encoder] = {}
 
     @classmethod
     def open(
@@ -301,7 +280,8 @@ class Index:
             ``encoder-mismatch`` where the encoder of the space is not the one given, or not a shipped one.
         """
         own = self.find(query) if isinstance(query, str | Path) else None
-        vector = self._embed(query, space, encoder) if own is None else self._vectors_of(np.array([own]), space)[0]
+        held = None if own is None else self._vectors_of(np.array([own]), space)[0]
+        vector = self._queries.embed(query, space, encoder) if held is None else held
         distances, rows = self.nearest(vector[None], k + (own is not None), space)
         found = [(int(r), float(d)) for d, r in zip(distances[0], rows[0], strict=True) if r not in (-1, own)][:k]
         ids, paths, regions = (self.images[name] for name in ("image_id", "path", "region"))
@@ -309,33 +289,6 @@ class Index:
             Neighbour(row, ids[row].as_py(), paths[row].as_py(), regions[row].as_py(), distance)
             for row, distance in found
         )
-
-    def _embed(
-        self, query: str | Path | NDArray[np.generic], space: str | None, encoder: str | Path | Encoder | None
-    ) -> NDArray[np.float32]:
-        """Return the embedding, float32 (d,), of what is no image of the index; see `similar`."""
-        from embedkit.indexes.encoding import encode  # noqa: PLC0415
-        from embedkit.indexes.loose_images import clean_array, read_image  # noqa: PLC0415 (decoders: 0.3 s)
-
-        if isinstance(query, str | Path):
-            if not Path(query).is_file():
-                message = "neither a file nor the id or path of an image of this index; see its rejected files"
-                raise UsageError("unknown-image", f"{query}: {message}")
-            picture = read_image(Path(query)).picture
-        elif query.ndim == 1:
-            return np.asarray(query, np.float32)
-        else:
-            picture = clean_array(query)
-        made_by = self._encoder(self.space_name(space), encoder)
-        return np.asarray(encode(made_by, picture[None])[0], np.float32)
-
-    def _encoder(self, space: str, encoder: str | Path | Encoder | None) -> Encoder:
-        """Return what made the space, loaded once; raises as `similar`."""
-        from embedkit.indexes.encoders import encoder_of  # noqa: PLC0415
-
-        if encoder is not None or space not in self._encoders:
-            self._encoders[space] = encoder_of(self, space, encoder)
-        return self._encoders[space]
 
     def space_name(self, name: str | None = None) -> str:
         """Return `name` where it is a space of this index, or that of its only space; raises as `vectors` does."""
@@ -386,6 +339,10 @@ class Index:
         if not isinstance(self.paths, HashedPaths) or self._table.row_of_image(query) >= 0:
             return query
         return self.paths.texts(Path(query).resolve())[-1]
+
+    @cached_property
+    def _queries(self) -> Queries:
+        return Queries(self)
 
     @cached_property
     def paths(self) -> StoredPaths:
