@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 
 from embedkit.dicom import InstanceFacts
-from embedkit.dicom.codecs.choice import Codecs
 from embedkit.display import shown
 from embedkit.errors import IndexFolderError, UsageError
 from embedkit.image import PreparationOptions
@@ -191,9 +190,7 @@ def _embed(
                 known = _read_catalogue(writer, paths, reading, settings)
                 walk = Walk(present, writer.folder, known, gone=gone)
             with _timed(seconds, "prepare"):
-                seconds |= _add_files(
-                    writer, walk, encoders, pool, reading.codecs, settings=settings, on_progress=on_progress
-                )
+                seconds |= _add_files(writer, walk, encoders, pool, reading, settings=settings, on_progress=on_progress)
         writer.set_reading(reading.modalities, reading.vocabulary.digest if reading.vocabulary else "")
         with _timed(seconds, "finish"):
             labelled = None
@@ -259,15 +256,15 @@ def _add_files(
     walk: Walk,
     encoders: Sequence[Encoder],
     pool: Pool[FoundFile, Prepared],
-    codecs: Codecs,
+    reading: PreparationOptions,
     *,
     settings: EmbedSettings,
     on_progress: OnProgress,
 ) -> dict[str, float]:
     """Read what is new or changed, and commit it shard by shard; return the seconds of the commits."""
-    queue = ShardQueue(writer, encoders, settings.shard_files, settings.attempt, codecs)
+    queue = ShardQueue(writer, encoders, settings.shard_files, settings.attempt, reading.codecs)
     with queue, ProgressMeter(walk.files, on_progress) as meter:
-        for rows, pictures in walk.read(pool, meter, queue.warm_up):
+        for rows, pictures in walk.read(pool, meter, queue.warm_up, reading.max_file_bytes):
             queue.add(rows, pictures)
         for path in (*walk.moved, *_forgotten(walk, settings)):
             queue.add([ImageRow(path, 0, 0, "", InstanceFacts(""), reason=VANISHED)], NO_PICTURES)

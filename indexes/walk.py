@@ -11,7 +11,7 @@ from embedkit.indexes.catalogue import Catalogue
 from embedkit.indexes.preparation import NO_PICTURES, Prepared, rejected_row
 from embedkit.indexes.progress import ProgressMeter
 from embedkit.sources import FoundFile, Source, find_files
-from embedkit.sources.source import describe, list_items
+from embedkit.sources.source import describe, list_items, open_item
 from embedkit.workers import Pool
 
 
@@ -50,16 +50,17 @@ class Walk:
         return chain(files, chain.from_iterable(others))
 
     def read(
-        self, pool: Pool[FoundFile, Prepared], meter: ProgressMeter, on_start: Callable[[], None]
+        self, pool: Pool[FoundFile, Prepared], meter: ProgressMeter, on_start: Callable[[], None], max_bytes: int
     ) -> Iterator[Prepared]:
         """Yield the rows and pictures of every file that is new or changed, in the order of the walk.
 
-        `on_start` is called where there is any, before the first.
+        `on_start` is called where there is any, before the first; an item of at most `max_bytes` is opened.
         """
         to_read = self._to_read(meter)
         for first in to_read:
             on_start()
-            for found, outcome in pool.map(chain([first], to_read)):
+            wanted = (open_item(found, max_bytes) for found in chain([first], to_read))
+            for found, outcome in pool.map(wanted):
                 prepared = outcome if isinstance(outcome, tuple) else self._reject(found, outcome.reason)
                 first_row = prepared[0][0]
                 self.kinds[self._known.kind_of(first_row)] += 1

@@ -103,7 +103,8 @@ def load_content(found: FoundFile, options: ReadingOptions) -> FileContent:
     if found.reason:
         raise reject(found.reason)
     try:
-        data = (found.source or FILES).open(found, options.max_file_bytes)
+        held = found.content
+        data = (found.source or FILES).open(found, options.max_file_bytes) if held is None else held
     except (RejectedFile, MemoryError):
         raise
     except Exception as error:  # what a stranger's source raises

@@ -17,7 +17,7 @@ from embedkit.indexes import Index
 from embedkit.indexes.shards import EARLIER_DIGEST
 from embedkit.indexes.stored_paths import StoredPaths
 from embedkit.sources import FoundFile
-from embedkit.sources.source import describe
+from embedkit.sources.source import describe, open_item
 from embedkit.workers import WorkerPool
 
 _INSTEAD = "You see the stored picture of 256 pixels."
@@ -89,6 +89,7 @@ class Originals:
             target_side=None,
             codecs=codecs or codecs_of_environment(),
         )
+        self._max_bytes = options.max_file_bytes
         self._pool = WorkerPool(partial(read_original, options=options), workers=workers)
 
     def __enter__(self) -> Self:
@@ -100,7 +101,7 @@ class Originals:
 
     def read(self, row: int) -> tuple[Radiograph, str]:
         """The radiograph of a row of `Index.images`, and a notice: "" where it is of the original file."""
-        found = find_item(self._index, self._paths[row], self._root)
+        found = open_item(find_item(self._index, self._paths[row], self._root), self._max_bytes)
         original = Original(found, self._hashes[row], max(1, self._frames[row]))
         [(_, outcome)] = self._pool.map([original])
         if isinstance(outcome, Radiograph):

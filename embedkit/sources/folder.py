@@ -30,6 +30,8 @@ class FoundFile:
     reason: str = ""
     source: Source | None = field(default=None, compare=False, repr=False)
     """What opens it; None for a file."""
+    content: bytes | None = field(default=None, compare=False, repr=False)
+    """What it holds, where that was read before."""
 
 
 @dataclass(frozen=True)

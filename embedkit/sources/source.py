@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Protocol
 
-from embedkit.errors import EmbedkitError, UsageError
+from embedkit.errors import EmbedkitError, RejectedFile, UsageError
 from embedkit.sources.folder import FoundFile
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*:[^/\\]*")
@@ -19,7 +19,8 @@ class Source(Protocol):
 
     An item is a `FoundFile`. Its `path` is no file's: it is what `describe` says, a slash, and what names the item in
     its source. Where its `size` and `mtime_ns` (any number that is another one where the content may be) are those of
-    the last run, it is not opened again. A source is pickled where items are opened in other processes.
+    the last run, it is not opened again. Items are listed and opened in the process that calls `embed`, one after the
+    other, so that a source may hold connections; what they hold is read in others.
     """
 
     def describe(self) -> str:
@@ -56,6 +57,21 @@ def list_items(source: Source) -> Iterator[FoundFile]:
     except Exception as error:  # a stranger's code: what was read before stays
         message = f"{name}: this source could not be listed to its end ({type(error).__name__}); what was read stays"
         raise UsageError("source-failed", message) from error
+
+
+def open_item(found: FoundFile, max_bytes: int) -> FoundFile:
+    """Open an item of a source here, for another process to read: with its content, or the reason why it has none."""
+    if found.source is None or found.reason:
+        return replace(found, source=None)
+    try:
+        content: object = found.source.open(found, max_bytes)
+    except RejectedFile as rejection:
+        return replace(found, source=None, reason=rejection.reason)
+    except Exception:  # a stranger's code
+        return replace(found, source=None, reason="unreadable")
+    if not isinstance(content, bytes):
+        return replace(found, source=None, reason="unreadable")
+    return replace(found, source=None, content=content)
 
 
 def describe(source: Source) -> str:

@@ -168,3 +168,11 @@ def test_a_folder_is_a_source(tmp_path: Path) -> None:
     source = FolderSource((tmp_path / "dump",))
     found = list(source.list())
     assert [source.open(item, 1 << 20) for item in found] == [item.path.read_bytes() for item in found]
+
+
+def test_a_source_need_not_be_importable_nor_pickled(tmp_path: Path, memory: Memory) -> None:
+    class Local(Memory):
+        def __reduce__(self) -> str:
+            raise TypeError("it holds a connection")
+
+    assert run(tmp_path / "index", Local(memory.files), executor=LocalExecutor(1)).images == 6
